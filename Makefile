@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# cpuword, host side. "make" lists the targets. The kernel code is built by
+# core/Makefile and kunit/Makefile, inside the kernel tree.
+
+ARCHES  := x86_64 arm64 riscv
+KERNELS := 6.12
+
+# setup installs for every architecture unless one is named.
+SETUP_ARCHES := $(or $(ARCH),$(ARCHES))
+ARCH    ?= x86_64
+KERNEL  ?= 6.12
+JOBS    ?= $(shell nproc)
+VARIANT ?= default
+
+# KUnit alone runs in user-mode Linux as well.
+VALID := $(strip $(ARCHES) $(if $(filter-out kunit setup tree,$(MAKECMDGOALS)),,um))
+ifeq ($(and $(filter $(VALID),$(ARCH)),$(filter 1,$(words $(ARCH)))),)
+$(error ARCH=$(ARCH) is not supported here; valid: $(VALID))
+endif
+ifeq ($(and $(filter $(KERNELS),$(KERNEL)),$(filter 1,$(words $(KERNEL)))),)
+$(error KERNEL=$(KERNEL) is not supported; valid: $(KERNELS))
+endif
+ifeq ($(shell [ "$(JOBS)" -gt 0 ] 2>/dev/null && echo yes),)
+$(error JOBS=$(JOBS) is not a number of jobs)
+endif
+
+# What is meant for this Makefile must not reach the kernel's, which the tools
+# below start: not the variables, and not the flags.
+unexport MAKEFLAGS MFLAGS MAKELEVEL ARCH KERNEL JOBS VARIANT KDIR
+.NOTPARALLEL:
+
+run_args = --arch $(ARCH) --kernel $(KERNEL) --jobs $(JOBS)
+
+.PHONY: help setup tree kunit demo bench test apply clean
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@echo
+	@echo "ARCH is one of $(ARCHES) (for kunit also um): $(ARCH)"
+	@echo "KERNEL is one of $(KERNELS): $(KERNEL); JOBS: $(JOBS)"
+
+setup: ## install the packages that are missing (for ARCH, or for all)
+	@tools/setup.sh $(SETUP_ARCHES)
+
+tree: ## build/<KERNEL>/linux: the kernel with cpuword in it
+	@tools/setup.sh um
+	@tools/overlay.py tree $(KERNEL)
+
+kunit: ## run the KUnit suites on ARCH; VARIANT=<name>, or all
+	@tools/setup.sh $(ARCH)
+	@tools/run_kunit.py $(run_args) --variant $(VARIANT)
+
+demo: ## IPIs per isolated CPU on ARCH, with deferral off and on
+	@tools/setup.sh $(ARCH)
+	@tools/demo.py $(run_args)
+
+bench: ## what an entry costs on ARCH
+	@tools/setup.sh $(ARCH)
+	@tools/bench.py $(run_args)
+
+test: ## everything that CI runs
+	@tools/setup.sh $(ARCHES)
+	@tools/run_tests.py --kernel $(KERNEL) --jobs $(JOBS)
+
+apply: ## lay cpuword over a kernel tree of yours: KDIR=<path>
+	@tools/overlay.py apply "$(KDIR)"
+
+clean: ## remove build/
+	@rm -rf build

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _ASM_ARM64_CPUWORD_H
+#define _ASM_ARM64_CPUWORD_H
+
+#include <linux/cpuword_state.h>
+
+#include <asm/barrier.h>
+#include <asm/tlbflush.h>
+
+/*
+ * Local, every ASID, kernel and user.  The kernel's own TLB flush is a
+ * hardware broadcast and takes no IPI, so no caller defers it yet.
+ */
+static __always_inline void arch_cpuword_flush_tlb_kernel(void)
+{
+	dsb(nshst);
+	__tlbi(vmalle1);
+	dsb(nsh);
+	isb();
+}
+#define arch_cpuword_flush_tlb_kernel arch_cpuword_flush_tlb_kernel
+
+/*
+ * The exception that brought this CPU here synchronised too, but before the
+ * word changed: text may have been patched, and found deferrable, in between.
+ */
+static __always_inline void arch_cpuword_isync(void)
+{
+	isb();
+}
+#define arch_cpuword_isync arch_cpuword_isync
+
+/*
+ * USER only.  A CPU that wakes from WFI with interrupts masked takes no
+ * exception, and idle drivers may be modules; GUEST is KVM's to look at.
+ */
+static __always_inline unsigned long arch_cpuword_accepts(enum cpuword_ctx ctx)
+{
+	return ctx == CPUWORD_CTX_USER ? CPUWORD_TLB | CPUWORD_ISYNC : 0;
+}
+#define arch_cpuword_accepts arch_cpuword_accepts
+
+#include <asm-generic/cpuword.h>
+
+#endif /* _ASM_ARM64_CPUWORD_H */

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _ASM_RISCV_CPUWORD_H
+#define _ASM_RISCV_CPUWORD_H
+
+#include <linux/cpuword_state.h>
+
+/*
+ * All addresses, all ASIDs: kernel translations are global, and a flush by
+ * ASID leaves those alone.  satp stays as it is: there is one page table for
+ * both modes.
+ */
+static __always_inline void arch_cpuword_flush_tlb_kernel(void)
+{
+	asm volatile("sfence.vma" : : : "memory");
+}
+#define arch_cpuword_flush_tlb_kernel arch_cpuword_flush_tlb_kernel
+
+/* Neither a trap nor an SBI call is a fence.i. */
+static __always_inline void arch_cpuword_isync(void)
+{
+	asm volatile("fence.i" : : : "memory");
+}
+#define arch_cpuword_isync arch_cpuword_isync
+
+/* USER only: idle drivers may be modules; GUEST is KVM's to look at. */
+static __always_inline unsigned long arch_cpuword_accepts(enum cpuword_ctx ctx)
+{
+	return ctx == CPUWORD_CTX_USER ? CPUWORD_TLB | CPUWORD_ISYNC : 0;
+}
+#define arch_cpuword_accepts arch_cpuword_accepts
+
+#include <asm-generic/cpuword.h>
+
+#endif /* _ASM_RISCV_CPUWORD_H */

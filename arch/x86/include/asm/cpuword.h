@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _ASM_X86_CPUWORD_H
+#define _ASM_X86_CPUWORD_H
+
+#include <linux/cpuword_state.h>
+
+#include <asm/cpufeature.h>
+#include <asm/invpcid.h>
+#include <asm/processor-flags.h>
+#include <asm/special_insns.h>
+
+/*
+ * With or without PTI and PCID: INVPCID's all-context type drops global
+ * translations and every PCID, and so does a change of CR4.PGE.
+ */
+static __always_inline void arch_cpuword_flush_tlb_kernel(void)
+{
+	unsigned long cr4;
+
+	if (static_cpu_has(X86_FEATURE_INVPCID)) {
+		invpcid_flush_all();
+		return;
+	}
+
+	/*
+	 * From the register, not from cpu_tlbstate: an NMI may land between
+	 * cr4_update_irqsoff()'s update of the one and of the other.  Toggled
+	 * and not cleared, since it may also land in somebody else's toggle;
+	 * either change flushes.  Nothing is pinned here, so no CR pinning.
+	 */
+	asm volatile("mov %%cr4, %0" : "=r" (cr4) : : "memory");
+	asm volatile("mov %0, %%cr4" : : "r" (cr4 ^ X86_CR4_PGE) : "memory");
+	asm volatile("mov %0, %%cr4" : : "r" (cr4) : "memory");
+}
+#define arch_cpuword_flush_tlb_kernel arch_cpuword_flush_tlb_kernel
+
+/*
+ * Not sync_core(): without SERIALIZE that is IRET-to-self, which unmasks NMIs
+ * and so may not be used on NMI entry.  MOV to CR2 serialises as well, and
+ * writing back what was read does no harm before the fault handler reads it.
+ */
+static __always_inline void arch_cpuword_isync(void)
+{
+	if (static_cpu_has(X86_FEATURE_SERIALIZE))
+		serialize();
+	else
+		native_write_cr2(native_read_cr2());
+}
+#define arch_cpuword_isync arch_cpuword_isync
+
+/*
+ * USER only.  IDLE patches code of its own after the word has changed
+ * (cpu_buf_idle_clear, idle drivers in modules), and so does GUEST
+ * (KVM's vmx_l1d_* keys).
+ */
+static __always_inline unsigned long arch_cpuword_accepts(enum cpuword_ctx ctx)
+{
+	return ctx == CPUWORD_CTX_USER ? CPUWORD_TLB | CPUWORD_ISYNC : 0;
+}
+#define arch_cpuword_accepts arch_cpuword_accepts
+
+#include <asm-generic/cpuword.h>
+
+#endif /* _ASM_X86_CPUWORD_H */

@@ -1,0 +1,520 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The per-CPU words: what their owners run at the entry hook, and what other
+ * CPUs may ask of them.
+ */
+#define pr_fmt(fmt) "cpuword: " fmt
+
+#include <linux/bitops.h>
+#include <linux/context_tracking.h>
+#include <linux/cpuhotplug.h>
+#include <linux/cpuword.h>
+#include <linux/debugfs.h>
+#include <linux/export.h>
+#include <linux/init.h>
+#include <linux/moduleparam.h>
+#include <linux/mutex.h>
+#include <linux/seq_file.h>
+#include <linux/string.h>
+
+#include <asm/cpuword.h>
+
+#include "word.h"
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/cpuword.h>
+
+#undef MODULE_PARAM_PREFIX
+#define MODULE_PARAM_PREFIX "cpuword."
+
+#define CPUWORD_VALID_WORK	(CPUWORD_EARLY_MASK | CPUWORD_LATE_MASK)
+
+DEFINE_PER_CPU_ALIGNED(struct cpuword, cpuword) = {
+	.v = ATOMIC_LONG_INIT(CPUWORD_COUNTER_ONE),
+};
+EXPORT_SYMBOL_GPL(cpuword);
+
+/*
+ * Senders count on their own CPU, so that a deferral that finds its bit set
+ * writes nothing that another CPU reads.  early is atomic since an NMI may run
+ * early work in the middle of counting it.
+ */
+struct cpuword_stats {
+	unsigned long	off;
+	unsigned long	accepted;
+	unsigned long	coalesced;
+	unsigned long	refused[CPUWORD_CTX_NR];
+	unsigned long	refused_nmi;
+	atomic_long_t	early;
+	unsigned long	late;
+};
+
+static DEFINE_PER_CPU(struct cpuword_stats, cpuword_stats);
+
+static cpuword_late_fn cpuword_late_fns[CPUWORD_LATE_WIDTH];
+static DEFINE_MUTEX(cpuword_late_lock);
+
+/* AUTO becomes ON or OFF at boot: on if any CPU is tracked. */
+enum { CPUWORD_OFF, CPUWORD_ON, CPUWORD_AUTO };
+static int cpuword_deferring __read_mostly = CPUWORD_AUTO;
+
+static const char * const cpuword_ctx_names[] = {
+	[CPUWORD_CTX_KERNEL]	= "kernel",
+	[CPUWORD_CTX_IDLE]	= "idle",
+	[CPUWORD_CTX_USER]	= "user",
+	[CPUWORD_CTX_GUEST]	= "guest",
+	[CPUWORD_CTX_LAZY]	= "lazy",
+};
+static_assert(ARRAY_SIZE(cpuword_ctx_names) == CPUWORD_CTX_NR);
+
+/* --- The owner's side --- */
+
+/* Both at once is the common case: text and page tables change together. */
+static __always_inline void cpuword_run_early(unsigned long work)
+{
+	if (work & CPUWORD_TLB)
+		arch_cpuword_flush_tlb_kernel();
+	if (work & CPUWORD_ISYNC)
+		arch_cpuword_isync();
+	raw_atomic_long_inc(&this_cpu_ptr(&cpuword_stats)->early);
+}
+
+/**
+ * cpuword_early_slow - run this CPU's early work and drop its bits
+ * @work: a word with bits of CPUWORD_EARLY_MASK
+ *
+ * Context: entry code, RCU watching, any.
+ */
+noinstr void cpuword_early_slow(unsigned long work)
+{
+	cpuword_early(this_cpuword(), work, cpuword_run_early);
+}
+
+/**
+ * cpuword_enter_slow - the rest of an entry that found a pin or work
+ * @old: what cpuword_enter() returned
+ * @ctx: the context being left
+ *
+ * Context: entry code, interrupts off, not for NMI-like entries.
+ * Return: the word as the last entry found it, for cpuword_entered().
+ */
+noinstr unsigned long cpuword_enter_slow(unsigned long old, enum cpuword_ctx ctx)
+{
+	if (old & CPUWORD_PIN)
+		old = cpuword_wait_pin(this_cpuword(), ctx);
+	if (old & CPUWORD_EARLY_MASK)
+		cpuword_early_slow(old);
+
+	return old;
+}
+
+/**
+ * cpuword_nmi_enter_slow - as cpuword_enter_slow(), after cpuword_nmi_enter()
+ * @old: what cpuword_nmi_enter() returned
+ *
+ * An interrupt from idle keeps the context as an NMI does, but it can wait.
+ *
+ * Context: entry code, any.
+ * Return: as cpuword_enter_slow().
+ */
+noinstr unsigned long cpuword_nmi_enter_slow(unsigned long old)
+{
+	if ((old & CPUWORD_PIN) && !in_nmi())
+		old = cpuword_wait_pin(this_cpuword(), CPUWORD_CTX_KERNEL);
+	if (old & CPUWORD_EARLY_MASK)
+		cpuword_early_slow(old);
+
+	return old;
+}
+
+static void cpuword_run_late(unsigned long work)
+{
+	unsigned long bits = work >> CPUWORD_LATE_SHIFT;
+	unsigned int i;
+
+	for_each_set_bit(i, &bits, CPUWORD_LATE_WIDTH) {
+		cpuword_late_fn fn = READ_ONCE(cpuword_late_fns[i]);
+
+		__this_cpu_inc(cpuword_stats.late);
+		if (!WARN_ON_ONCE(!fn))
+			fn();
+	}
+}
+
+/**
+ * cpuword_entered - trace what an entry found and run late work
+ * @old: what cpuword_enter_slow() or cpuword_nmi_enter() returned
+ *
+ * Context: instrumentable, RCU watching, interrupts off or NMI.
+ */
+void cpuword_entered(unsigned long old)
+{
+	trace_cpuword_run(old & CPUWORD_WORK_MASK, in_nmi());
+
+	/* An NMI leaves late work to the next entry that is none. */
+	if ((old & CPUWORD_LATE_MASK) && !in_nmi())
+		cpuword_late(this_cpuword(), old, cpuword_run_late);
+}
+
+/* --- The other CPUs' side --- */
+
+static __always_inline unsigned long cpuword_accepts(enum cpuword_ctx ctx)
+{
+	unsigned long late = ctx == CPUWORD_CTX_USER ? CPUWORD_LATE_MASK : 0;
+
+	return arch_cpuword_accepts(ctx) | late;
+}
+
+/* After smp_mb(), see cpuword_try_defer(). */
+static bool __cpuword_defer(int cpu, unsigned long work)
+{
+	static const char * const results[] = {
+		[CPUWORD_REFUSED]	= "refused",
+		[CPUWORD_ACCEPTED]	= "accepted",
+		[CPUWORD_COALESCED]	= "coalesced",
+	};
+	enum cpuword_verdict verdict;
+	unsigned long seen;
+
+	if (READ_ONCE(cpuword_deferring) != CPUWORD_ON) {
+		this_cpu_inc(cpuword_stats.off);
+		return false;
+	}
+
+	verdict = cpuword_try_defer(cpuword_of(cpu), work, cpuword_accepts,
+				    arch_cpuword_implicit, &seen);
+
+	if (verdict == CPUWORD_ACCEPTED)
+		this_cpu_inc(cpuword_stats.accepted);
+	else if (verdict == CPUWORD_COALESCED)
+		this_cpu_inc(cpuword_stats.coalesced);
+	else if (cpuword_ctx(seen) != CPUWORD_CTX_KERNEL && (seen & CPUWORD_WATCHING))
+		this_cpu_inc(cpuword_stats.refused_nmi);
+	else
+		this_cpu_inc(cpuword_stats.refused[cpuword_ctx(seen)]);
+
+	trace_cpuword_defer(cpu, work, results[verdict]);
+
+	return verdict != CPUWORD_REFUSED;
+}
+
+static bool cpuword_bad_work(unsigned long work)
+{
+	return WARN_ONCE(!work || (work & ~CPUWORD_VALID_WORK),
+			 "cpuword: work %#lx is not of TLB %#lx, ISYNC %#lx, late %#lx\n",
+			 work, CPUWORD_TLB, CPUWORD_ISYNC, CPUWORD_LATE_MASK);
+}
+
+static bool cpuword_bad_cpu(int cpu)
+{
+	return WARN_ONCE(cpu < 0 || cpu >= nr_cpu_ids || !cpu_possible(cpu),
+			 "cpuword: CPU %d is not of %*pbl\n", cpu,
+			 cpumask_pr_args(cpu_possible_mask));
+}
+
+/**
+ * cpuword_defer - leave work to a CPU's next entry into the kernel
+ * @cpu: the CPU
+ * @work: CPUWORD_TLB, CPUWORD_ISYNC, or what cpuword_late_register() returned
+ *
+ * To be called after the change to page tables or text that makes the work
+ * necessary.  If it is refused the caller sends its IPI.
+ *
+ * An offline CPU refuses: it went down in the kernel.
+ *
+ * Context: any.
+ * Return: true if @cpu is not in the kernel and does the work before it is.
+ */
+bool cpuword_defer(int cpu, unsigned long work)
+{
+	if (cpuword_bad_work(work) || cpuword_bad_cpu(cpu))
+		return false;
+
+	/* Pairs with the RMW in cpuword_enter(). */
+	smp_mb();
+	return __cpuword_defer(cpu, work);
+}
+EXPORT_SYMBOL_GPL(cpuword_defer);
+
+/**
+ * cpuword_defer_mask - leave work to the next entry of each CPU of a mask
+ * @cpus: the CPUs; on return those that refused and need an IPI
+ * @work: as for cpuword_defer()
+ *
+ * Context: any.
+ */
+void cpuword_defer_mask(struct cpumask *cpus, unsigned long work)
+{
+	int cpu;
+
+	if (cpuword_bad_work(work))
+		return;
+
+	/* Pairs with the RMW in cpuword_enter(). */
+	smp_mb();
+	for_each_cpu(cpu, cpus) {
+		if (cpu != raw_smp_processor_id() && __cpuword_defer(cpu, work))
+			__cpumask_clear_cpu(cpu, cpus);
+	}
+}
+EXPORT_SYMBOL_GPL(cpuword_defer_mask);
+
+static bool cpuword_refuses_tlb(int cpu, void *info)
+{
+	return cpu == smp_processor_id() || !__cpuword_defer(cpu, CPUWORD_TLB);
+}
+
+static bool cpuword_refuses_isync(int cpu, void *info)
+{
+	return cpu == smp_processor_id() || !__cpuword_defer(cpu, CPUWORD_ISYNC);
+}
+
+/**
+ * on_each_cpu_deferrable - call a function on each CPU that may not defer it
+ * @func: the function, see on_each_cpu()
+ * @info: its argument
+ * @work: CPUWORD_TLB or CPUWORD_ISYNC: what @func does, or more than that
+ *
+ * Waits until @func has run on the CPUs that got an IPI.
+ *
+ * Context: as on_each_cpu().
+ */
+void on_each_cpu_deferrable(smp_call_func_t func, void *info,
+			    unsigned long work)
+{
+	smp_cond_func_t refuses;
+
+	if (work == CPUWORD_TLB) {
+		refuses = cpuword_refuses_tlb;
+	} else if (work == CPUWORD_ISYNC) {
+		refuses = cpuword_refuses_isync;
+	} else {
+		WARN_ONCE(1, "cpuword: work %#lx is neither TLB %#lx nor ISYNC %#lx\n",
+			  work, CPUWORD_TLB, CPUWORD_ISYNC);
+		refuses = NULL;
+	}
+
+	/* Pairs with the RMW in cpuword_enter(). */
+	smp_mb();
+	on_each_cpu_cond(refuses, func, info, true);
+}
+EXPORT_SYMBOL_GPL(on_each_cpu_deferrable);
+
+/**
+ * cpuword_pin - hold a CPU out of the kernel
+ * @cpu: the CPU
+ *
+ * Until cpuword_unpin() @cpu waits at its entry hook, except in NMI-like
+ * entries, and what it did before is visible here.  The holder is short and
+ * bounded and never waits for @cpu.
+ *
+ * Context: interrupts off.
+ * Return: true if @cpu is pinned; false if it is in the kernel, is not
+ * tracked, or is pinned by somebody else.
+ */
+bool cpuword_pin(int cpu)
+{
+	lockdep_assert_irqs_disabled();
+
+	if (cpuword_bad_cpu(cpu))
+		return false;
+
+	return cpuword_try_pin(cpuword_of(cpu));
+}
+EXPORT_SYMBOL_GPL(cpuword_pin);
+
+/**
+ * cpuword_unpin - let a CPU go that cpuword_pin() holds
+ * @cpu: the CPU
+ *
+ * What the holder did is visible to @cpu once it is in the kernel.
+ *
+ * Context: interrupts off since cpuword_pin().
+ */
+void cpuword_unpin(int cpu)
+{
+	lockdep_assert_irqs_disabled();
+
+	if (cpuword_bad_cpu(cpu))
+		return;
+
+	WARN_ON_ONCE(!(atomic_long_read(cpuword_of(cpu)) & CPUWORD_PIN));
+	cpuword_drop_pin(cpuword_of(cpu));
+}
+EXPORT_SYMBOL_GPL(cpuword_unpin);
+
+/**
+ * cpuword_late_register - get a work bit for a function
+ * @fn: to be run at the entry of a CPU that @fn was deferred to, once however
+ *	often it was; with RCU watching and interrupts off
+ *
+ * Context: process, may sleep.
+ * Return: the work for cpuword_defer(), 0 if none of the CPUWORD_LATE_WIDTH
+ * bits is free.
+ */
+unsigned long cpuword_late_register(cpuword_late_fn fn)
+{
+	unsigned long work = 0;
+	unsigned int i;
+
+	mutex_lock(&cpuword_late_lock);
+	for (i = 0; i < CPUWORD_LATE_WIDTH && !work; i++) {
+		if (cpuword_late_fns[i])
+			continue;
+		WRITE_ONCE(cpuword_late_fns[i], fn);
+		work = BIT(CPUWORD_LATE_SHIFT + i);
+	}
+	mutex_unlock(&cpuword_late_lock);
+
+	return work;
+}
+EXPORT_SYMBOL_GPL(cpuword_late_register);
+
+static void cpuword_nop(void *info)
+{
+}
+
+/**
+ * cpuword_late_unregister - give back a late work bit
+ * @work: what cpuword_late_register() returned
+ *
+ * The caller defers @work no more.  CPUs that still owe it run it first.
+ *
+ * Context: process, may sleep.
+ */
+void cpuword_late_unregister(unsigned long work)
+{
+	if (WARN_ONCE(!is_power_of_2(work) || !(work & CPUWORD_LATE_MASK),
+		      "cpuword: work %#lx is not one bit of late %#lx\n",
+		      work, CPUWORD_LATE_MASK))
+		return;
+
+	/* The IPI enters the kernel, and the hook runs first. */
+	on_each_cpu(cpuword_nop, NULL, 1);
+
+	mutex_lock(&cpuword_late_lock);
+	WRITE_ONCE(cpuword_late_fns[__ffs(work) - CPUWORD_LATE_SHIFT], NULL);
+	mutex_unlock(&cpuword_late_lock);
+}
+EXPORT_SYMBOL_GPL(cpuword_late_unregister);
+
+/* --- Hotplug --- */
+
+/*
+ * A CPU goes down, and is brought up again, in the kernel, where nobody may
+ * leave it work.  So there is nothing to clean, only to check.
+ */
+static int cpuword_check_offline(unsigned int cpu)
+{
+	unsigned long word = atomic_long_read(cpuword_of(cpu));
+
+	WARN_ONCE(cpuword_in_eqs(word) || (word & (CPUWORD_WORK_MASK | CPUWORD_PIN)),
+		  "cpuword: offline CPU %u has word %#lx\n", cpu, word);
+	return 0;
+}
+
+/* --- Parameters --- */
+
+static int cpuword_defer_set(const char *val, const struct kernel_param *kp)
+{
+	if (sysfs_streq(val, "on")) {
+		WRITE_ONCE(cpuword_deferring, CPUWORD_ON);
+	} else if (sysfs_streq(val, "off")) {
+		WRITE_ONCE(cpuword_deferring, CPUWORD_OFF);
+	} else {
+		pr_warn("defer=%s is neither on nor off\n", val);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int cpuword_defer_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%s\n", READ_ONCE(cpuword_deferring) == CPUWORD_ON ?
+			  "on" : "off");
+}
+
+static const struct kernel_param_ops cpuword_defer_ops = {
+	.set = cpuword_defer_set,
+	.get = cpuword_defer_get,
+};
+module_param_cb(defer, &cpuword_defer_ops, NULL, 0644);
+MODULE_PARM_DESC(defer, "on|off: leave work to CPUs in user mode (default: on if any is tracked)");
+
+static bool cpuword_track __initdata;
+
+static int __init cpuword_track_set(char *val)
+{
+	if (strcmp(val, "all") && strcmp(val, "isolated")) {
+		pr_warn("track=%s is neither all nor isolated\n", val);
+		return -EINVAL;
+	}
+	cpuword_track = !strcmp(val, "all");
+	return 0;
+}
+early_param("cpuword.track", cpuword_track_set);
+
+/**
+ * cpuword_track_all - is every CPU to be tracked, for coverage?
+ *
+ * Context: boot, once parameters have been parsed.
+ * Return: true with cpuword.track=all.
+ */
+bool __init cpuword_track_all(void)
+{
+	return cpuword_track;
+}
+
+/* --- debugfs --- */
+
+static int cpuword_cpus_show(struct seq_file *m, void *unused)
+{
+	int cpu, ctx;
+
+	seq_puts(m, "cpu context watching counter pending pinned | early late");
+	seq_puts(m, " | sent: off accepted coalesced refused-in-nmi");
+	for (ctx = 0; ctx < CPUWORD_CTX_NR; ctx++)
+		seq_printf(m, " refused-%s", cpuword_ctx_names[ctx]);
+	seq_putc(m, '\n');
+
+	for_each_possible_cpu(cpu) {
+		unsigned long word = atomic_long_read(cpuword_of(cpu));
+		struct cpuword_stats *s = per_cpu_ptr(&cpuword_stats, cpu);
+
+		seq_printf(m, "%d %s %d %lu %#lx %d | %ld %lu | %lu %lu %lu %lu",
+			   cpu, cpuword_ctx_names[cpuword_ctx(word)],
+			   !!(word & CPUWORD_WATCHING),
+			   word >> CPUWORD_COUNTER_SHIFT,
+			   word & CPUWORD_WORK_MASK, !!(word & CPUWORD_PIN),
+			   atomic_long_read(&s->early), data_race(s->late),
+			   data_race(s->off), data_race(s->accepted),
+			   data_race(s->coalesced), data_race(s->refused_nmi));
+		for (ctx = 0; ctx < CPUWORD_CTX_NR; ctx++)
+			seq_printf(m, " %lu", data_race(s->refused[ctx]));
+		seq_putc(m, '\n');
+	}
+
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(cpuword_cpus);
+
+static int __init cpuword_init(void)
+{
+	static_assert((int)CPUWORD_CTX_KERNEL == (int)CT_STATE_KERNEL);
+	static_assert((int)CPUWORD_CTX_IDLE == (int)CT_STATE_IDLE);
+	static_assert((int)CPUWORD_CTX_USER == (int)CT_STATE_USER);
+	static_assert((int)CPUWORD_CTX_GUEST == (int)CT_STATE_GUEST);
+
+	if (cpuword_deferring == CPUWORD_AUTO)
+		WRITE_ONCE(cpuword_deferring, context_tracking_enabled() ?
+			   CPUWORD_ON : CPUWORD_OFF);
+
+	debugfs_create_file("cpus", 0444, debugfs_create_dir("cpuword", NULL),
+			    NULL, &cpuword_cpus_fops);
+
+	/* Before the CPU comes up, and after it has gone. */
+	return cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "cpuword:prepare",
+					 cpuword_check_offline,
+					 cpuword_check_offline);
+}
+core_initcall(cpuword_init);

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The other CPUs' side of the protocol, on any word.  core.c applies it to the
+ * per-CPU words, the tests to words of their own.
+ */
+#ifndef _KERNEL_CPUWORD_WORD_H
+#define _KERNEL_CPUWORD_WORD_H
+
+#include <linux/cpuword_state.h>
+
+enum cpuword_verdict {
+	CPUWORD_REFUSED,	/* the caller sends its IPI */
+	CPUWORD_ACCEPTED,	/* the bits were written */
+	CPUWORD_COALESCED,	/* they were there, or the entry does the work anyway */
+};
+
+/* Work is never accepted in these, whatever the architecture says. */
+static __always_inline bool cpuword_in_eqs(unsigned long word)
+{
+	return !(word & CPUWORD_WATCHING) &&
+	       cpuword_ctx(word) != CPUWORD_CTX_KERNEL &&
+	       cpuword_ctx(word) != CPUWORD_CTX_LAZY;
+}
+
+/**
+ * cpuword_try_defer - leave work in a word
+ * @w: the word
+ * @work: the bits
+ * @accepts: what a context may defer
+ * @implicit: what the entry from a context does anyway
+ * @seen: where to store the word that decided, for statistics
+ *
+ * The caller has made its change and then executed smp_mb(), which pairs with
+ * the RMW in cpuword_enter(): either that CPU's entry sees the bit, or the
+ * read here sees that it has entered.
+ *
+ * Return: a verdict.  On CPUWORD_REFUSED no bit has been written.
+ */
+static __always_inline enum cpuword_verdict
+cpuword_try_defer(atomic_long_t *w, unsigned long work,
+		  unsigned long (*accepts)(enum cpuword_ctx ctx),
+		  unsigned long (*implicit)(enum cpuword_ctx ctx),
+		  unsigned long *seen)
+{
+	unsigned long old, bits;
+
+	do {
+		/*
+		 * Acquire, also on retry, which is why this is no
+		 * try_cmpxchg() loop: on a verdict without a write the caller
+		 * may reuse what that CPU used before it left the kernel.
+		 * Pairs with the release in cpuword_exit().
+		 */
+		cpuword_step(w);
+		old = atomic_long_read_acquire(w);
+		*seen = old;
+
+		if (!cpuword_in_eqs(old) || (work & ~accepts(cpuword_ctx(old))))
+			return CPUWORD_REFUSED;
+
+		bits = work & ~implicit(cpuword_ctx(old));
+		if ((old & bits) == bits)
+			return CPUWORD_COALESCED;
+
+		cpuword_step(w);
+	} while (atomic_long_cmpxchg(w, old, old | bits) != old);
+
+	return CPUWORD_ACCEPTED;
+}
+
+/**
+ * cpuword_try_pin - hold a CPU out of the kernel
+ * @w: the word
+ *
+ * Fully ordered on success: what that CPU did before the EQS is visible here
+ * (pairs with the release in cpuword_exit()).
+ *
+ * Return: true if the word was in an EQS and unpinned.
+ */
+static __always_inline bool cpuword_try_pin(atomic_long_t *w)
+{
+	unsigned long old;
+
+	do {
+		old = atomic_long_read(w);
+		if (!cpuword_in_eqs(old) || (old & CPUWORD_PIN))
+			return false;
+		cpuword_step(w);
+	} while (atomic_long_cmpxchg(w, old, old | CPUWORD_PIN) != old);
+
+	return true;
+}
+
+/**
+ * cpuword_drop_pin - let a pinned CPU go
+ * @w: the word
+ *
+ * Release: what the holder did is visible to that CPU after its entry (pairs
+ * with the RMW that re-enters in cpuword_wait_pin(), or with the next one).
+ */
+static __always_inline void cpuword_drop_pin(atomic_long_t *w)
+{
+	atomic_long_fetch_andnot_release(CPUWORD_PIN, w);
+}
+
+#endif /* _KERNEL_CPUWORD_WORD_H */

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The architecture's side of the word: defaults that defer nothing.
+ *
+ * An architecture selects HAVE_CPUWORD and overrides in <asm/cpuword.h>: it
+ * defines the function and a macro of the same name, then includes this
+ * header.  See Documentation/core-api/cpuword/porting.rst.
+ */
+#ifndef _ASM_GENERIC_CPUWORD_H
+#define _ASM_GENERIC_CPUWORD_H
+
+#include <linux/cpuword_state.h>
+
+#ifndef arch_cpuword_flush_tlb_kernel
+/**
+ * arch_cpuword_flush_tlb_kernel - drop every kernel translation of this CPU
+ *
+ * In every address-space tag, global ones included.  Must be __always_inline,
+ * idempotent and safe in NMI and may not touch vmalloc memory.
+ *
+ * Context: entry code, RCU watching or about to, interrupts off or NMI.
+ */
+static __always_inline void arch_cpuword_flush_tlb_kernel(void) { }
+#define arch_cpuword_flush_tlb_kernel arch_cpuword_flush_tlb_kernel
+#endif
+
+#ifndef arch_cpuword_isync
+/**
+ * arch_cpuword_isync - execute no stale kernel instruction from here on
+ *
+ * The CPU that patched has done what it takes to make the new instructions
+ * visible; this is the part that only the executing CPU can do.  Same rules
+ * as arch_cpuword_flush_tlb_kernel().
+ */
+static __always_inline void arch_cpuword_isync(void) { }
+#define arch_cpuword_isync arch_cpuword_isync
+#endif
+
+#ifndef arch_cpuword_accepts
+/**
+ * arch_cpuword_accepts - the work that a context may defer
+ * @ctx: USER, IDLE or GUEST
+ *
+ * A bit may be here only if nothing between the hardware's switch to kernel
+ * mode and the entry hook, nor between the exit hook and the switch back,
+ * depends on the work having been done.
+ *
+ * Return: bits of CPUWORD_EARLY_MASK.
+ */
+static __always_inline unsigned long arch_cpuword_accepts(enum cpuword_ctx ctx)
+{
+	return 0;
+}
+#define arch_cpuword_accepts arch_cpuword_accepts
+#endif
+
+#ifndef arch_cpuword_implicit
+/**
+ * arch_cpuword_implicit - the work that every entry does anyway
+ * @ctx: USER, IDLE or GUEST
+ *
+ * Only what is done after the word has changed counts: what the hardware does
+ * before may be followed by a change that is found deferrable.
+ *
+ * Return: bits of arch_cpuword_accepts(@ctx), deferred without a bit.
+ */
+static __always_inline unsigned long arch_cpuword_implicit(enum cpuword_ctx ctx)
+{
+	return 0;
+}
+#define arch_cpuword_implicit arch_cpuword_implicit
+#endif
+
+#endif /* _ASM_GENERIC_CPUWORD_H */

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Deferral: leave work in another CPU's word instead of sending it an IPI.
+ */
+#ifndef _LINUX_CPUWORD_H
+#define _LINUX_CPUWORD_H
+
+#include <linux/cpumask.h>
+#include <linux/cpuword_state.h>
+#include <linux/smp.h>
+
+#include <asm/sections.h>
+#include <asm/tlbflush.h>
+
+typedef void (*cpuword_late_fn)(void);
+
+#ifdef CONFIG_CPUWORD
+
+bool cpuword_defer(int cpu, unsigned long work);
+void cpuword_defer_mask(struct cpumask *cpus, unsigned long work);
+bool cpuword_pin(int cpu);
+void cpuword_unpin(int cpu);
+unsigned long cpuword_late_register(cpuword_late_fn fn);
+void cpuword_late_unregister(unsigned long work);
+void on_each_cpu_deferrable(smp_call_func_t func, void *info,
+			    unsigned long work);
+bool cpuword_track_all(void);
+
+#else
+
+static inline bool cpuword_defer(int cpu, unsigned long work)
+{
+	return false;
+}
+
+static inline void cpuword_defer_mask(struct cpumask *cpus, unsigned long work)
+{
+}
+
+static inline void on_each_cpu_deferrable(smp_call_func_t func, void *info,
+					  unsigned long work)
+{
+	on_each_cpu(func, info, 1);
+}
+
+static inline bool cpuword_track_all(void)
+{
+	return false;
+}
+
+#endif /* CONFIG_CPUWORD */
+
+/**
+ * cpuword_text_deferrable - may the sync after patching this address wait?
+ * @addr: kernel text
+ *
+ * Not in the danger zone: text that runs between the switch to kernel mode
+ * and the entry hook, or after the exit hook, would run unsynchronised.
+ *
+ * Return: true if CPUWORD_ISYNC may be deferred for @addr.
+ */
+static inline bool cpuword_text_deferrable(const void *addr)
+{
+	return !memory_contains(__noinstr_text_start, __noinstr_text_end,
+				(void *)addr, 1) &&
+	       !memory_contains(__entry_text_start, __entry_text_end,
+				(void *)addr, 1);
+}
+
+/*
+ * Architectures whose kernel TLB flush takes no IPI have nothing to defer:
+ * callers that may say so, and get the flush at once.
+ */
+#ifndef flush_tlb_kernel_range_deferrable
+#define flush_tlb_kernel_range_deferrable flush_tlb_kernel_range
+#endif
+
+#endif /* _LINUX_CPUWORD_H */

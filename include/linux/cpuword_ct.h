@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Context tracking's and RCU's view of the word.  To be included from
+ * <linux/context_tracking_state.h>, which has the same without the word.
+ */
+#ifndef _LINUX_CPUWORD_CT_H
+#define _LINUX_CPUWORD_CT_H
+
+#include <linux/cpuword_state.h>
+
+/* RCU sees the counter shifted down. */
+#define CT_RCU_WATCHING		1
+
+/* For instrument_atomic_*(). */
+#define ct_state_ptr()		this_cpuword()
+
+static __always_inline int __ct_state(void)
+{
+	return cpuword_ctx(raw_atomic_long_read(this_cpuword()));
+}
+
+/* No ordering: the value is this CPU's own. */
+static __always_inline bool rcu_is_watching_curr_cpu(void)
+{
+	return raw_atomic_long_read(this_cpuword()) & CPUWORD_WATCHING;
+}
+
+static __always_inline int ct_rcu_watching(void)
+{
+	return (unsigned long)atomic_long_read(this_cpuword()) >> CPUWORD_COUNTER_SHIFT;
+}
+
+static __always_inline int ct_rcu_watching_cpu(int cpu)
+{
+	return (unsigned long)atomic_long_read(cpuword_of(cpu)) >> CPUWORD_COUNTER_SHIFT;
+}
+
+/* Pairs with the release in cpuword_exit() and the RMW in cpuword_enter(). */
+static __always_inline int ct_rcu_watching_cpu_acquire(int cpu)
+{
+	return (unsigned long)atomic_long_read_acquire(cpuword_of(cpu)) >>
+	       CPUWORD_COUNTER_SHIFT;
+}
+
+/* The kernel is being entered from @state.  Returns what the CPU owes. */
+static __always_inline unsigned long ct_state_enter(int state)
+{
+	unsigned long old = cpuword_enter(this_cpuword(), state);
+
+	if (unlikely(old & (CPUWORD_PIN | CPUWORD_WORK_MASK)))
+		old = cpuword_enter_slow(old, state);
+
+	return old;
+}
+
+static __always_inline void ct_state_exit(int state)
+{
+	cpuword_exit(this_cpuword(), state);
+}
+
+/* RCU is to watch while the context stays.  Returns what the CPU owes. */
+static __always_inline unsigned long ct_state_nmi_enter(void)
+{
+	unsigned long old = cpuword_nmi_enter(this_cpuword());
+
+	if (unlikely(old & (CPUWORD_PIN | CPUWORD_EARLY_MASK)))
+		old = cpuword_nmi_enter_slow(old);
+
+	return old;
+}
+
+/*
+ * RCU watches already.  This may have interrupted an entry between the RMW
+ * and the early work, of which an NMI handler must see the effect.
+ */
+static __always_inline void ct_state_nmi_nested(void)
+{
+	unsigned long word = raw_atomic_long_read(this_cpuword());
+
+	if (unlikely(word & CPUWORD_EARLY_MASK))
+		cpuword_early_slow(word);
+}
+
+static __always_inline void ct_state_nmi_exit(void)
+{
+	cpuword_nmi_exit(this_cpuword());
+}
+
+/* For instrumentable code after an entry: tracing, and late work. */
+static __always_inline void ct_state_entered(unsigned long owed)
+{
+	if (unlikely(owed & CPUWORD_WORK_MASK))
+		cpuword_entered(owed);
+}
+
+/*
+ * Step the counter, fully ordered.  An even step in the kernel is a momentary
+ * EQS, an odd one the start of watching, after which no work may be owed.
+ */
+static __always_inline unsigned long ct_state_inc(int incby)
+{
+	unsigned long add = (unsigned long)incby << CPUWORD_COUNTER_SHIFT;
+	unsigned long old = raw_atomic_long_fetch_add(add, this_cpuword());
+
+	if (unlikely(old & CPUWORD_EARLY_MASK))
+		cpuword_early_slow(old);
+
+	return (old + add) >> CPUWORD_COUNTER_SHIFT;
+}
+
+/*
+ * A CPU that is not tracked changes context with RCU watching: it never reads
+ * as an EQS, nobody else writes its word, and an NMI leaves it alone.
+ */
+static __always_inline void ct_state_add(int state)
+{
+	atomic_long_t *w = this_cpuword();
+
+	raw_atomic_long_set(w, raw_atomic_long_read(w) + state);
+}
+
+/* For kernels where RCU does not depend on the state: not with the word. */
+static __always_inline void ct_state_set(int state)
+{
+	BUILD_BUG();
+}
+
+#endif /* _LINUX_CPUWORD_CT_H */

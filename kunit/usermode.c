@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Real user-mode tasks for the tests: a program in this kernel's image is
+ * written to the root file system, started on a given CPU, and steered through
+ * a shared page, so that telling it what to do does not interrupt it.
+ */
+#include <linux/cpuword.h>
+#include <linux/delay.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/jiffies.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/task_work.h>
+#include <linux/umh.h>
+
+#include "usermode.h"
+
+#define PROGRAM		"/cpuword_user_spin"
+#define WAIT_JIFFIES	(20 * HZ)
+
+extern const char cpuword_user_spin[], cpuword_user_spin_end[];
+
+/* By CPU: a task finds its own by where it runs, and it is bound there. */
+static struct cpuword_user *users[NR_CPUS];
+
+static int user_open(struct inode *inode, struct file *file)
+{
+	file->private_data = users[raw_smp_processor_id()];
+	return file->private_data ? 0 : -ENODEV;
+}
+
+static int user_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct cpuword_user *user = file->private_data;
+
+	return vm_insert_page(vma, vma->vm_start, user->page);
+}
+
+static ssize_t user_read(struct file *file, char __user *buf, size_t len,
+			 loff_t *pos)
+{
+	struct cpuword_user *user = file->private_data;
+
+	if (user->syscall)
+		user->syscall(user);
+	return 0;
+}
+
+static const struct file_operations user_fops = {
+	.open = user_open,
+	.mmap = user_mmap,
+	.read = user_read,
+};
+
+static struct miscdevice user_device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "cpuword_user",
+	.fops = &user_fops,
+};
+
+static int write_program(void)
+{
+	size_t size = cpuword_user_spin_end - cpuword_user_spin;
+	struct file *file;
+	loff_t pos = 0;
+	ssize_t ret;
+
+	file = filp_open(PROGRAM, O_CREAT | O_WRONLY | O_TRUNC, 0700);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	ret = kernel_write(file, cpuword_user_spin, size, &pos);
+	fput(file);
+	/* A file that is still open for writing cannot be executed. */
+	flush_delayed_fput();
+	task_work_run();
+
+	return ret == size ? 0 : -EIO;
+}
+
+static int bind_to_cpu(struct subprocess_info *info, struct cred *new)
+{
+	struct cpuword_user *user = info->data;
+
+	return set_cpus_allowed_ptr(current, cpumask_of(user->cpu));
+}
+
+static void user_stop(void *data)
+{
+	struct cpuword_user *user = data;
+
+	WRITE_ONCE(user->shared->command, CPUWORD_USER_EXIT);
+	/* The task holds the page until it has exited. */
+	while (page_count(user->page) > 1)
+		msleep(20);
+	__free_page(user->page);
+	users[user->cpu] = NULL;
+}
+
+/**
+ * cpuword_user_start - start a task that spins in user mode
+ * @test: the test, at whose end the task is gone
+ * @cpu: the CPU
+ *
+ * Fails the test if that does not work.
+ *
+ * Return: the task.
+ */
+struct cpuword_user *cpuword_user_start(struct kunit *test, int cpu)
+{
+	static bool ready;
+	char minor[12];
+	char *argv[] = { PROGRAM, minor, NULL };
+	char *envp[] = { NULL };
+	struct subprocess_info *info;
+	struct cpuword_user *user;
+
+	if (!ready) {
+		KUNIT_ASSERT_EQ(test, misc_register(&user_device), 0);
+		KUNIT_ASSERT_EQ(test, write_program(), 0);
+		ready = true;
+	}
+
+	KUNIT_ASSERT_NULL(test, users[cpu]);
+	user = kunit_kzalloc(test, sizeof(*user), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, user);
+	user->cpu = cpu;
+	user->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	KUNIT_ASSERT_NOT_NULL(test, user->page);
+	user->shared = page_address(user->page);
+	users[cpu] = user;
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, user_stop, user), 0);
+
+	snprintf(minor, sizeof(minor), "%d", user_device.minor);
+	info = call_usermodehelper_setup(PROGRAM, argv, envp, GFP_KERNEL,
+					 bind_to_cpu, NULL, user);
+	KUNIT_ASSERT_NOT_NULL(test, info);
+	KUNIT_ASSERT_EQ(test, call_usermodehelper_exec(info, UMH_WAIT_EXEC), 0);
+	cpuword_user_wait_spinning(test, user);
+
+	return user;
+}
+
+/**
+ * cpuword_user_wait_spinning - wait until a task is in user mode, unwatched
+ * @test: the test, which fails if that takes too long
+ * @user: the task
+ */
+void cpuword_user_wait_spinning(struct kunit *test, struct cpuword_user *user)
+{
+	unsigned long end = jiffies + WAIT_JIFFIES;
+	unsigned long word;
+
+	for (;;) {
+		word = atomic_long_read(cpuword_of(user->cpu));
+		if (READ_ONCE(user->shared->ready) &&
+		    cpuword_ctx(word) == CPUWORD_CTX_USER &&
+		    !(word & CPUWORD_WATCHING))
+			return;
+		if (time_after(jiffies, end))
+			KUNIT_FAIL_AND_ABORT(test, "CPU %d is not in user mode: word %#lx",
+					     user->cpu, word);
+		msleep(20);
+	}
+}
+
+/**
+ * cpuword_user_command - tell a task to make a system call
+ * @user: the task
+ *
+ * Return: for cpuword_user_done().
+ */
+unsigned long cpuword_user_command(struct cpuword_user *user)
+{
+	unsigned long command = user->shared->command + 1;
+
+	WRITE_ONCE(user->shared->command, command);
+	return command;
+}
+
+/**
+ * cpuword_user_done - has the task returned from its system call?
+ * @user: the task
+ * @command: what cpuword_user_command() returned
+ */
+bool cpuword_user_done(struct cpuword_user *user, unsigned long command)
+{
+	return READ_ONCE(user->shared->done) == command;
+}
+
+/**
+ * cpuword_user_syscall - have a task make a system call, and wait for it
+ * @test: the test, which fails if that takes too long
+ * @user: the task
+ *
+ * On return the task spins again.
+ */
+void cpuword_user_syscall(struct kunit *test, struct cpuword_user *user)
+{
+	unsigned long end = jiffies + WAIT_JIFFIES;
+	unsigned long command = cpuword_user_command(user);
+
+	while (!cpuword_user_done(user, command)) {
+		if (time_after(jiffies, end))
+			KUNIT_FAIL_AND_ABORT(test, "no system call by CPU %d", user->cpu);
+		msleep(20);
+	}
+	cpuword_user_wait_spinning(test, user);
+}

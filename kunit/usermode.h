@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _CPUWORD_KUNIT_USERMODE_H
+#define _CPUWORD_KUNIT_USERMODE_H
+
+#define CPUWORD_USER_EXIT	(~0UL)
+
+/* Shared between a test and its task in user mode. */
+struct cpuword_user_page {
+	unsigned long	ready;
+	unsigned long	spins;		/* counts as long as the task runs */
+	unsigned long	command;	/* a new value: make a system call */
+	unsigned long	done;		/* the last command that was done */
+};
+
+#ifdef __KERNEL__
+
+#include <kunit/test.h>
+
+/* A task that spins in user mode on an isolated CPU. */
+struct cpuword_user {
+	int				cpu;
+	struct page			*page;
+	volatile struct cpuword_user_page *shared;
+	/* Called by the task's system call, after the entry hook. */
+	void				(*syscall)(struct cpuword_user *user);
+	void				*data;
+};
+
+struct cpuword_user *cpuword_user_start(struct kunit *test, int cpu);
+void cpuword_user_wait_spinning(struct kunit *test, struct cpuword_user *user);
+unsigned long cpuword_user_command(struct cpuword_user *user);
+bool cpuword_user_done(struct cpuword_user *user, unsigned long command);
+void cpuword_user_syscall(struct kunit *test, struct cpuword_user *user);
+
+#endif /* __KERNEL__ */
+
+#endif /* _CPUWORD_KUNIT_USERMODE_H */

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the guest's programs share. They are built against the kernel tree's
+ * own nolibc (-include nolibc.h), so that no target C library is needed.
+ */
+#ifndef GUEST_H
+#define GUEST_H
+
+#define MAX_CPUS 64
+
+/* A counter that user mode may read without entering the kernel. */
+static inline uint64_t cycles(void)
+{
+#if defined(__x86_64__)
+	uint32_t lo, hi;
+
+	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+	return ((uint64_t)hi << 32) | lo;
+#elif defined(__aarch64__)
+	uint64_t v;
+
+	/* isb: or the read may be done early, out of the measured stretch */
+	__asm__ volatile("isb; mrs %0, cntvct_el0" : "=r"(v) : : "memory");
+	return v;
+#elif defined(__riscv)
+	uint64_t v;
+
+	__asm__ volatile("rdtime %0" : "=r"(v) : : "memory");
+	return v;
+#else
+#error "no cycles() for this architecture"
+#endif
+}
+
+/*
+ * For loops that wait. Emulation with one thread for all CPUs lets another CPU
+ * run at this instruction, and else only every 100 ms.
+ */
+static inline void relax(void)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("pause" : : : "memory");
+#elif defined(__aarch64__)
+	__asm__ volatile("yield" : : : "memory");
+#endif
+}
+
+static inline uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	syscall(__NR_clock_gettime, 1 /* CLOCK_MONOTONIC */, &ts);
+	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+/* Ticks of cycles() a second, as good as the kernel's own idea of it. */
+static inline uint64_t cycles_hz(void)
+{
+#ifdef __aarch64__
+	uint64_t hz;
+
+	__asm__ volatile("mrs %0, cntfrq_el0" : "=r"(hz));
+	return hz;
+#else
+	uint64_t t0 = now_ns(), c0 = cycles();
+
+	while (now_ns() - t0 < 50000000)
+		;
+	return (cycles() - c0) * 1000000000ull / (now_ns() - t0);
+#endif
+}
+
+/* Pin the calling task to @cpu. Returns 0 or -1. */
+static inline int pin_to(int cpu)
+{
+	unsigned long mask[MAX_CPUS / (8 * sizeof(long))] = { 0 };
+
+	mask[cpu / (8 * sizeof(long))] = 1UL << (cpu % (8 * sizeof(long)));
+	return syscall(__NR_sched_setaffinity, 0, sizeof(mask), mask) < 0 ?
+		-1 : 0;
+}
+
+/* Append all of @path to @buf. Returns the new length, or -1. */
+static inline long slurp(const char *path, char *buf, long len, long size)
+{
+	int fd = open(path, O_RDONLY);
+	long n;
+
+	if (fd < 0)
+		return -1;
+	while (len < size - 1 && (n = read(fd, buf + len, size - 1 - len)) > 0)
+		len += n;
+	close(fd);
+	buf[len] = 0;
+	return len;
+}
+
+/* Write @text to @path. Returns 0 or -1. */
+static inline int put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	long n, len = strlen(text);
+
+	if (fd < 0)
+		return -1;
+	n = write(fd, text, len);
+	close(fd);
+	return n == len ? 0 : -1;
+}
+
+/* The CPUs in nohz_full=, as the kernel itself reports them. */
+static inline int isolated_cpus(int *cpus)
+{
+	char text[128], *p = text, *end;
+	int n = 0;
+	long a, b;
+
+	if (slurp("/sys/devices/system/cpu/nohz_full", text, 0,
+		  sizeof(text)) < 0)
+		return 0;
+	while (*p >= '0' && *p <= '9') {
+		a = b = strtol(p, &end, 10);
+		if (*end == '-')
+			b = strtol(end + 1, &end, 10);
+		for (; a <= b && n < MAX_CPUS; a++)
+			cpus[n++] = a;
+		p = end + (*end == ',');
+	}
+	return n;
+}
+
+/* The value of @name in the environment: PID 1 gets it from the command line. */
+static inline long env_number(const char *name, long otherwise)
+{
+	const char *v = getenv(name);
+
+	return v ? atol(v) : otherwise;
+}
+
+static inline void mount_all(void)
+{
+	mount("proc", "/proc", "proc", 0, NULL);
+	mount("sysfs", "/sys", "sysfs", 0, NULL);
+	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
+	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
+}
+
+/* Does not return: PID 1 may not exit. */
+static inline void restart(void)
+{
+	reboot(LINUX_REBOOT_CMD_RESTART);
+	/* QEMU runs with -no-reboot; should it not stop, the host knows the last line. */
+	for (;;)
+		sleep(1000);
+}
+
+#endif /* GUEST_H */

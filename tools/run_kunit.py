@@ -1,0 +1,290 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Runs the KUnit suites of cpuword with the kernel tree's own kunit.py."""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+
+import common
+import overlay
+from common import BUILD, LOGS, die
+
+# Seconds that one boot with all its suites may take.
+TIMEOUT = 300
+
+
+@dataclass
+class Variant:
+    """One way to run the suites of an architecture: with another CPU model and
+    command line, or (config) on a kernel with another configuration."""
+    cpu: str = ""
+    kernel_args: str = ""
+    config: str = ""
+
+
+@dataclass
+class Arch:
+    variants: dict
+    # As in cc-prefix-gcc.
+    cross_compile: str = ""
+    qemu: bool = True
+    kernel_args: str = "nohz_full=1-3"
+
+
+ARCHES = {
+    "um": Arch(qemu=False, kernel_args="", variants={
+        "default": Variant(),
+        "counter2": Variant(config="counter2"),
+    }),
+    # How kernel translations are flushed depends on PTI, PCID and INVPCID.
+    "x86_64": Arch(variants={
+        "default": Variant("max"),
+        "pti": Variant("max", "pti=on"),
+        "nopcid": Variant("max,-pcid,-invpcid", "pti=on"),
+        "noinvpcid": Variant("max,-invpcid", "nopti"),
+        "track": Variant("max", "cpuword.track=all"),
+    }),
+    "arm64": Arch(cross_compile="aarch64-linux-gnu-", variants={
+        "default": Variant("max,pauth-impdef=on"),
+        "kpti": Variant("max,pauth-impdef=on", "kpti=1"),
+        "track": Variant("max,pauth-impdef=on", "cpuword.track=all"),
+    }),
+    "riscv": Arch(cross_compile="riscv64-linux-gnu-", variants={
+        "default": Variant("rv64"),
+        "track": Variant("rv64", "cpuword.track=all"),
+    }),
+}
+
+# What a kernel prints when it has found itself at fault. A test that passes
+# does not make up for it.
+SPLAT = re.compile(r"\b(WARNING: CPU: |WARNING: (possible|inconsistent|"
+                   r"suspicious|bad unlock)|BUG: |Oops\b|Kernel panic|"
+                   r"INFO: rcu_.* detected|INFO: task .* blocked).*")
+
+
+@dataclass
+class Result:
+    name: str
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    seconds: float = 0
+
+    def totals(self):
+        skipped = f", {self.skipped} skipped" if self.skipped else ""
+        return f"{self.passed} passed, {self.failed} failed{skipped}"
+
+
+class Kunit:
+    """The kernel with our suites built in for one architecture (and one
+    configuration, if not the default one), and runs of it."""
+
+    def __init__(self, arch, kernel, jobs, config=""):
+        self.arch = arch
+        self.jobs = jobs
+        self.name = f"{arch}-{config}" if config else arch
+        self.linux = BUILD / kernel / "linux"
+        self.build_dir = BUILD / kernel / f"kunit-{self.name}"
+        self.log = LOGS / f"kunit-{self.name}-build.log"
+        # User-mode Linux has no SMP, and little else of what .kunitconfig asks
+        # for (which kunit.py insists on): its configuration stands alone.
+        configs = [".kunitconfig"] if ARCHES[arch].qemu else []
+        configs.append(f"configs/{arch}.config")
+        if config:
+            configs.append(f"configs/variant-{config}.config")
+        self.options = [f"--arch={arch}", f"--build_dir={self.build_dir}"]
+        for file in configs:
+            file = f"kernel/cpuword/kunit/{file}"
+            if not (self.linux / file).is_file():
+                die(f"{self.linux / file} is missing")
+            self.options.append(f"--kunitconfig={file}")
+
+    def kunit_py(self, what, command, options, log, **kwargs):
+        # kunit.py's output reaches us as it comes, not when a buffer is full.
+        return common.run(what, [
+            sys.executable, "tools/testing/kunit/kunit.py", command,
+            *self.options, *options], log, cwd=self.linux,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"}, **kwargs)
+
+    def build(self):
+        """Configures and builds; True if that worked."""
+        prefix = ARCHES[self.arch].cross_compile
+        # GCC plugins, on by default where their headers are, defeat ccache.
+        options = [f"--jobs={self.jobs}", "--kconfig_add=CONFIG_GCC_PLUGINS=n"]
+        if prefix:
+            options.append(f"--cross_compile={prefix}")
+        if ccache_works(prefix + "gcc"):
+            options += [f"--make_options=CC=ccache {prefix}gcc",
+                        "--make_options=HOSTCC=ccache gcc"]
+        self.log.unlink(missing_ok=True)
+        self.build_dir.mkdir(parents=True, exist_ok=True)
+        if self.kunit_py(f"building kunit-{self.name}", "build", options,
+                         self.log) == 0:
+            return True
+        show_end(self.log)
+        return False
+
+    def run(self, variant_name, echo):
+        """Boots the kernel and runs all suites; returns the Result."""
+        arch = ARCHES[self.arch]
+        variant = arch.variants[variant_name]
+        result = Result(f"{self.arch}/{variant_name}")
+        base = LOGS / f"kunit-{self.arch}-{variant_name}"
+        log = base.with_suffix(".log")
+        report = base.with_suffix(".json")
+        for old in (log, report):
+            old.unlink(missing_ok=True)
+        options = [f"--timeout={TIMEOUT}", f"--json={report}"]
+        if arch.qemu:
+            # The last -cpu and -m on QEMU's command line are the ones it uses.
+            options.append(f"--qemu_args=-smp 4 -m 1G -cpu {variant.cpu} "
+                           f"-accel {accel(self.arch)}")
+        for word in f"{arch.kernel_args} {variant.kernel_args}".split():
+            options.append(f"--kernel_args={word}")
+        # Each run's own, or a run that did not start would show the last one's.
+        (self.build_dir / "test.log").unlink(missing_ok=True)
+        # kunit.py ends a run after its timeout; the margin is for its own end.
+        started = time.monotonic()
+        status = self.kunit_py(f"running {result.name}", "exec", options, log,
+                               timeout=TIMEOUT + 60, echo=echo)
+        result.seconds = time.monotonic() - started
+        trouble = count(result, report)
+        console = base.with_suffix(".console.log")
+        try:
+            shutil.copyfile(self.build_dir / "test.log", console)
+            splat = SPLAT.search(console.read_text(errors="replace"))
+        except FileNotFoundError:
+            trouble.append("no kernel was started")
+            splat = None
+        if splat:
+            trouble.append(f"the kernel reported: {splat[0].strip()}")
+        if status != 0 and result.seconds >= TIMEOUT:
+            trouble.append(f"stopped after {TIMEOUT} seconds")
+        elif status != 0 and not trouble:
+            trouble.append("crashed")
+        # Trouble with no failed test to show for it: the run is the failure.
+        if trouble and not result.failed:
+            result.failed = 1
+        for line in trouble:
+            print(f"  {line}")
+        if trouble:
+            print(f"  see {log} and {console}")
+        print(f"{result.name}: {result.totals()}", flush=True)
+        return result
+
+
+def count(result, report):
+    """Adds the leaf tests of kunit.py's report to result; returns what to say
+    about those that failed."""
+    trouble = []
+
+    def walk(group, path):
+        for case in group["test_cases"]:
+            name = "/".join([*path, case["name"] or "(the rest)"])
+            if case["status"] == "PASS":
+                result.passed += 1
+            elif case["status"] == "SKIP":
+                result.skipped += 1
+            else:
+                result.failed += 1
+                what = ("did not finish" if case["status"] == "ERROR"
+                        else "failed")
+                trouble.append(f"{what}: {name}")
+        for sub in group["sub_groups"]:
+            walk(sub, [*path, sub["name"]])
+
+    try:
+        walk(json.loads(report.read_text()), [])
+    except (FileNotFoundError, ValueError):
+        trouble.append("no report from kunit.py")
+    if not result.passed + result.failed:
+        trouble.append("no test ran")
+    return trouble
+
+
+def show_end(log):
+    """The end of a log, for what has no shorter way of saying what is wrong."""
+    for line in log.read_text(errors="replace").splitlines()[-15:]:
+        print(f"  {line}")
+    print(f"  see {log}", flush=True)
+
+
+def ccache_works(compiler):
+    """Not where it cannot write its cache, for one."""
+    if not shutil.which("ccache"):
+        return False
+    with tempfile.TemporaryDirectory() as scratch:
+        return subprocess.run(
+            ["ccache", *compiler.split(), "-c", "-x", "c", "/dev/null", "-o",
+             f"{scratch}/x.o"], stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL).returncode == 0
+
+
+def run_variants(arch, kernel, jobs, names):
+    """Runs these variants, each kernel built once; returns their Results."""
+    results = []
+    for config in dict.fromkeys(ARCHES[arch].variants[n].config for n in names):
+        kunit = Kunit(arch, kernel, jobs, config)
+        built = kunit.build()
+        for name in names:
+            if ARCHES[arch].variants[name].config != config:
+                continue
+            if built:
+                results.append(kunit.run(name, echo=len(names) == 1))
+            else:
+                results.append(Result(f"{arch}/{name} (no build)", failed=1))
+    return results
+
+
+def summary(results):
+    """A table of the runs and, alone on the last line, the totals; returns
+    the exit status."""
+    total = Result("total")
+    width = max(len(result.name) for result in results)
+    print(f"\n{'run':{width}}  passed  failed  skipped  seconds")
+    for result in results:
+        print(f"{result.name:{width}}  {result.passed:6}  {result.failed:6}  "
+              f"{result.skipped:7}  {result.seconds:7.0f}")
+        total.passed += result.passed
+        total.failed += result.failed
+        total.skipped += result.skipped
+    print(f"\n{total.totals()}", flush=True)
+    return 1 if total.failed or not total.passed else 0
+
+
+def accel(arch):
+    """QEMU's accelerator. /dev/kvm can be there and yet hang the guest: KVM is
+    for who asks for it, and for the host's own architecture."""
+    wanted = os.environ.get("ACCEL", "tcg")
+    if wanted not in ("tcg", "kvm"):
+        die(f"ACCEL={wanted} is not supported; valid: tcg kvm")
+    return wanted if arch == os.uname().machine else "tcg"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--arch", choices=ARCHES, default="x86_64")
+    parser.add_argument("--kernel", default=common.KERNELS[0])
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--variant", default="default", help="a name, or all")
+    args = parser.parse_args()
+    variants = ARCHES[args.arch].variants
+    if args.variant not in (*variants, "all"):
+        die(f"{args.arch} has no variant {args.variant}; valid: "
+            + " ".join((*variants, "all")))
+    accel(args.arch)
+    overlay.tree(args.kernel)
+    names = list(variants) if args.variant == "all" else [args.variant]
+    sys.exit(summary(run_variants(args.arch, args.kernel, args.jobs, names)))
+
+
+if __name__ == "__main__":
+    main()

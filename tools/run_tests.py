@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Everything that CI runs. Goes on after a failure, so that one run shows the
+whole picture; the last line has the totals."""
+
+import argparse
+import os
+import re
+import sys
+import time
+
+import common
+import overlay
+import run_kunit
+from common import LOGS, ROOT
+from run_kunit import Result
+
+TOTALS = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
+
+
+def run_check(name, command):
+    """Runs a check that ends with totals of its own; one that prints none
+    counts as one test."""
+    log = LOGS / f"check-{name.replace('/', '-')}.log"
+    log.unlink(missing_ok=True)
+    result = Result(name)
+    started = time.monotonic()
+    status = common.run(name, command, log, cwd=ROOT)
+    result.seconds = time.monotonic() - started
+    lines = log.read_text(errors="replace").split("\n")
+    totals = TOTALS.match(next((l for l in reversed(lines) if l.strip()), ""))
+    if totals:
+        result.passed, result.failed, result.skipped = (
+            int(n or 0) for n in totals.groups())
+    elif status == 0:
+        result.passed = 1
+    if status != 0 and not result.failed:
+        result.failed = 1
+    if result.failed:
+        run_kunit.show_end(log)
+    print(f"{name}: {result.totals()}", flush=True)
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kernel", default=common.KERNELS[0])
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    args = parser.parse_args()
+    run_kunit.accel("")
+    overlay.tree(args.kernel)
+
+    results = []
+    for arch, this in run_kunit.ARCHES.items():
+        results += run_kunit.run_variants(arch, args.kernel, args.jobs,
+                                          list(this.variants))
+    if (ROOT / "tools" / "checks.sh").exists():
+        results.append(run_check("checks", ["tools/checks.sh"]))
+    if (ROOT / "tools" / "demo.py").exists():
+        for arch, this in run_kunit.ARCHES.items():
+            if this.qemu:
+                results.append(run_check(f"demo/{arch}", [
+                    sys.executable, "tools/demo.py", f"--arch={arch}",
+                    f"--kernel={args.kernel}", f"--jobs={args.jobs}",
+                    "--check"]))
+    sys.exit(run_kunit.summary(results))
+
+
+if __name__ == "__main__":
+    main()
