@@ -14,9 +14,9 @@ JOBS    ?= $(shell nproc)
 VARIANT ?= default
 
 # KUnit alone runs in user-mode Linux as well.
-VALID := $(strip $(ARCHES) $(if $(filter-out kunit setup tree,$(MAKECMDGOALS)),,um))
+VALID := $(ARCHES) $(if $(filter demo bench,$(MAKECMDGOALS)),,um)
 ifeq ($(and $(filter $(VALID),$(ARCH)),$(filter 1,$(words $(ARCH)))),)
-$(error ARCH=$(ARCH) is not supported here; valid: $(VALID))
+$(error ARCH=$(ARCH) is not supported here; valid: $(strip $(VALID)))
 endif
 ifeq ($(and $(filter $(KERNELS),$(KERNEL)),$(filter 1,$(words $(KERNEL)))),)
 $(error KERNEL=$(KERNEL) is not supported; valid: $(KERNELS))

@@ -14,10 +14,13 @@ int main(int argc, char **argv)
 {
 	volatile struct cpuword_user_page *page;
 	unsigned long command, last = 0;
+	unsigned int minor = atoi(argv[1]);
 	char c;
 	int fd;
 
-	mknod("/cpuword_user", S_IFCHR | 0600, makedev(MISC_MAJOR, atoi(argv[1])));
+	/* nolibc's makedev() is for minors below 256, and dynamic ones are not. */
+	mknod("/cpuword_user", S_IFCHR | 0600,
+	      (minor & 0xff) | MISC_MAJOR << 8 | (minor & ~0xff) << 12);
 	fd = open("/cpuword_user", O_RDWR);
 	if (fd < 0)
 		return 1;

@@ -14,6 +14,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/task_work.h>
+#include <linux/tick.h>
 #include <linux/umh.h>
 
 #include "usermode.h"
@@ -87,7 +88,11 @@ static int bind_to_cpu(struct subprocess_info *info, struct cred *new)
 	return set_cpus_allowed_ptr(current, cpumask_of(user->cpu));
 }
 
-static void user_stop(void *data)
+/**
+ * cpuword_user_stop - have a task exit, and wait until it has
+ * @data: the task; not its type, for kunit_release_action()
+ */
+void cpuword_user_stop(void *data)
 {
 	struct cpuword_user *user = data;
 
@@ -97,6 +102,22 @@ static void user_stop(void *data)
 		msleep(20);
 	__free_page(user->page);
 	users[user->cpu] = NULL;
+}
+
+/**
+ * cpuword_user_cpu - the CPU for a task
+ * @test: the test, which is skipped if there is none
+ *
+ * Return: the first isolated CPU.
+ */
+int cpuword_user_cpu(struct kunit *test)
+{
+	int cpu;
+
+	for_each_online_cpu(cpu)
+		if (tick_nohz_full_cpu(cpu))
+			return cpu;
+	kunit_skip(test, "no isolated CPU: boot with nohz_full=1-3");
 }
 
 /**
@@ -131,7 +152,7 @@ struct cpuword_user *cpuword_user_start(struct kunit *test, int cpu)
 	KUNIT_ASSERT_NOT_NULL(test, user->page);
 	user->shared = page_address(user->page);
 	users[cpu] = user;
-	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, user_stop, user), 0);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, cpuword_user_stop, user), 0);
 
 	snprintf(minor, sizeof(minor), "%d", user_device.minor);
 	info = call_usermodehelper_setup(PROGRAM, argv, envp, GFP_KERNEL,

@@ -26,7 +26,9 @@ struct cpuword_user {
 	void				*data;
 };
 
+int cpuword_user_cpu(struct kunit *test);
 struct cpuword_user *cpuword_user_start(struct kunit *test, int cpu);
+void cpuword_user_stop(void *user);
 void cpuword_user_wait_spinning(struct kunit *test, struct cpuword_user *user);
 unsigned long cpuword_user_command(struct cpuword_user *user);
 bool cpuword_user_done(struct cpuword_user *user, unsigned long command);

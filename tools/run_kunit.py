@@ -36,7 +36,8 @@ class Arch:
     # As in cc-prefix-gcc.
     cross_compile: str = ""
     qemu: bool = True
-    kernel_args: str = "nohz_full=1-3"
+    # An oops ends the run at once, not at its timeout.
+    kernel_args: str = "nohz_full=1-3 oops=panic panic=-1"
 
 
 ARCHES = {

@@ -161,7 +161,8 @@ def boot(what, arch, image, initramfs, append, log, timeout, accel=None):
                "-nodefaults", "-no-reboot", "-display", "none",
                "-serial", "stdio", "-kernel", str(image),
                "-initrd", str(initramfs), "-append",
-               f"{arch.append} nohz_full=1-3 kunit.enable=0 quiet {append}"]
+               f"{arch.append} nohz_full=1-3 kunit.enable=0 quiet "
+               f"panic=-1 {append}"]
     lines, rest, splat = [], b"", None
     log.parent.mkdir(parents=True, exist_ok=True)
     progress = Progress(what)

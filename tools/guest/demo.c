@@ -109,26 +109,17 @@ static void print_record(void)
 
 static void keep_statistics(const char *when)
 {
-	char tag[64], path[64];
+	char tag[PATH], path[PATH];
 	int i;
 
-	strlcpy(tag, "interrupts ", sizeof(tag));
-	strlcat(tag, when, sizeof(tag));
-	keep_file(tag, "/proc/interrupts");
+	keep_file(join(tag, "interrupts ", when, NULL), "/proc/interrupts");
 	for (i = 0; i < nr_isolated; i++) {
 		struct spinner *s = &shared->s[i];
 
-		strlcpy(path, "/proc/", sizeof(path));
-		strlcat(path, itoa(s->pid), sizeof(path));
-		strlcat(path, "/status", sizeof(path));
-		strlcpy(tag, "status ", sizeof(tag));
-		strlcat(tag, when, sizeof(tag));
-		strlcat(tag, " ", sizeof(tag));
-		strlcat(tag, itoa(s->cpu), sizeof(tag));
-		keep_file(tag, path);
-
-		keep_line("@@ spinner when=");
-		keep_line(when);
+		join(tag, "status ", when, " ", itoa(s->cpu), NULL);
+		keep_file(tag, join(path, "/proc/", itoa(s->pid), "/status",
+				    NULL));
+		keep_line(join(tag, "@@ spinner when=", when, NULL));
 		keep_number("cpu", s->cpu);
 		keep_number("loops", s->loops);
 		keep_number("gaps", s->gaps);
@@ -158,68 +149,63 @@ static const struct event {
 static const char *const instances[] = { "senders", "entries" };
 
 #define TRACING "/sys/kernel/tracing/"
+#define INSTANCES TRACING "instances/"
 
-static const char *in_instance(const char *instance, const char *file)
+/* Write to a file of a trace instance. */
+static int put_in(const char *instance, const char *file, const char *text)
 {
-	static char path[200];
+	char path[PATH];
 
-	strlcpy(path, TRACING "instances/", sizeof(path));
-	strlcat(path, instance, sizeof(path));
-	strlcat(path, "/", sizeof(path));
-	strlcat(path, file, sizeof(path));
-	return path;
+	return put(join(path, INSTANCES, instance, "/", file, NULL), text);
 }
 
 static void start_tracing(void)
 {
-	char file[120];
+	char path[PATH];
+	struct stat st;
 	unsigned int i;
-	int fd;
 
 	/*
 	 * Without the names of tasks, an option that instances inherit:
 	 * recording them turns on the tracepoint that the text phase flips.
 	 */
 	put(TRACING "options/record-cmd", "0");
-	for (i = 0; i < 2; i++) {
-		mkdir(in_instance(instances[i], ""), 0755);
+	for (i = 0; i < ARRAY_SIZE(instances); i++) {
+		mkdir(join(path, INSTANCES, instances[i], NULL), 0755);
 		/* CPU 0 writes nearly all of it. */
-		put(in_instance(instances[i], "per_cpu/cpu0/buffer_size_kb"),
-		    "16384");
+		put_in(instances[i], "per_cpu/cpu0/buffer_size_kb", "16384");
 	}
 	put(TRACING "options/record-cmd", "1");
-	put(in_instance("senders", "options/stacktrace"), "1");
+	put_in("senders", "options/stacktrace", "1");
 
-	for (i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(events); i++) {
 		const struct event *e = &events[i];
 
-		strlcpy(file, "events/", sizeof(file));
-		strlcat(file, e->name, sizeof(file));
-		fd = open(in_instance(e->instance, file), O_RDONLY);
-		if (fd < 0)
+		if (stat(join(path, TRACING "events/", e->name, NULL), &st))
 			continue;	/* this kernel has no such event */
-		close(fd);
-		if (e->filter) {
-			strlcat(file, "/filter", sizeof(file));
-			put(in_instance(e->instance, file), e->filter);
-			*strrchr(file, '/') = 0;
-		}
-		strlcat(file, "/enable", sizeof(file));
-		if (put(in_instance(e->instance, file), "1"))
+		join(path, "events/", e->name, "/filter", NULL);
+		if (e->filter && put_in(e->instance, path, e->filter))
+			printf("@@ error cannot filter %s, errno %d\n",
+			       e->name, errno);
+		join(path, "events/", e->name, "/enable", NULL);
+		if (put_in(e->instance, path, "1"))
 			printf("@@ error cannot trace %s, errno %d\n",
 			       e->name, errno);
 	}
 }
 
-static void clear_traces(void)
+static void trace_on(const char *instance)
 {
-	int i;
+	char path[PATH];
 
-	for (i = 0; i < 2; i++) {
-		close(open(in_instance(instances[i], "trace"),
-			   O_WRONLY | O_TRUNC));
-		put(in_instance(instances[i], "tracing_on"), "1");
-	}
+	close(open(join(path, INSTANCES, instance, "/trace", NULL),
+		   O_WRONLY | O_TRUNC));
+	put_in(instance, "tracing_on", "1");
+}
+
+static void trace_off(const char *instance)
+{
+	put_in(instance, "tracing_on", "0");
 }
 
 /*
@@ -229,7 +215,6 @@ static void clear_traces(void)
 static char strings[1 << 20];
 static long strings_used;
 static struct { char *text; long count; } counted[1 << 12];
-#define NR_COUNTED (sizeof(counted) / sizeof(counted[0]))
 
 static void count_string(const char *text)
 {
@@ -240,8 +225,8 @@ static void count_string(const char *text)
 		return;
 	for (i = 0; text[i]; i++)
 		h = h * 33 + text[i];
-	for (i = 0; i < NR_COUNTED; i++) {
-		typeof(&counted[0]) c = &counted[(h + i) % NR_COUNTED];
+	for (i = 0; i < ARRAY_SIZE(counted); i++) {
+		typeof(&counted[0]) c = &counted[(h + i) % ARRAY_SIZE(counted)];
 
 		if (!c->text && strings_used + n <= (long)sizeof(strings)) {
 			c->text = memcpy(strings + strings_used, text, n);
@@ -307,7 +292,7 @@ static void keep_counted(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < NR_COUNTED; i++) {
+	for (i = 0; i < ARRAY_SIZE(counted); i++) {
 		if (!counted[i].text)
 			continue;
 		keep_line("@@ event ");
@@ -322,24 +307,17 @@ static void keep_counted(void)
 
 static void keep_traces(void)
 {
-	char file[64];
-	int i, c;
+	char path[PATH], cpu[PATH];
+	unsigned int i;
+	int c;
 
-	for (i = 0; i < 2; i++)
-		put(in_instance(instances[i], "tracing_on"), "0");
-	for (i = 0; i < 2; i++)
+	for (i = 0; i < ARRAY_SIZE(instances); i++)
 		for (c = -1; c < nr_isolated; c++) {
-			char *end = file;
-
-			strlcpy(file, "per_cpu/cpu", sizeof(file));
-			strlcat(file, itoa(c < 0 ? 0 : isolated[c]),
-				sizeof(file));
-			end += strlen(file);
-			strlcpy(end, "/trace", sizeof(file) - (end - file));
-			count_trace(in_instance(instances[i], file));
+			join(cpu, INSTANCES, instances[i], "/per_cpu/cpu",
+			     itoa(c < 0 ? 0 : isolated[c]), NULL);
+			count_trace(join(path, cpu, "/trace", NULL));
 			/* For the host to see that no event was lost. */
-			strlcpy(end, "/stats", sizeof(file) - (end - file));
-			keep_file("buffer", in_instance(instances[i], file));
+			keep_file("buffer", join(path, cpu, "/stats", NULL));
 		}
 	keep_counted();
 }
@@ -356,14 +334,15 @@ static const struct fence {
 	{ "fence.i", 9 }, { "sfence.vma", 11 }, { "sfence.vma.asid", 13 },
 };
 
-#define NR_FENCES (sizeof(fences) / sizeof(fences[0]))
+#define NR_FENCES ARRAY_SIZE(fences)
 static int fence_fd[MAX_CPUS][NR_FENCES] __attribute__((unused));
 
 static void open_fences(void)
 {
 #ifdef __riscv
 	static struct perf_event_attr attr;
-	unsigned int i, f;
+	unsigned int f;
+	int i;
 
 	attr.size = sizeof(attr);
 	attr.type = PERF_TYPE_RAW;
@@ -380,21 +359,24 @@ static void open_fences(void)
 #endif
 }
 
-/* Reading the counter of another CPU interrupts it: do it outside. */
+/*
+ * Reading the counter of another CPU interrupts it: not while entries are
+ * traced, but while senders are, so that no fence counted here is not there.
+ */
 static void keep_fences(const char *when)
 {
 #ifdef __riscv
-	unsigned int i, f;
+	char line[PATH];
+	unsigned int f;
 	uint64_t v;
+	int i;
 
 	for (i = 0; i < nr_isolated; i++)
 		for (f = 0; f < NR_FENCES; f++) {
 			if (read(fence_fd[i][f], &v, sizeof(v)) != sizeof(v))
 				continue;
-			keep_line("@@ fence when=");
-			keep_line(when);
-			keep_line(" kind=");
-			keep_line(fences[f].name);
+			keep_line(join(line, "@@ fence when=", when, " kind=",
+				       fences[f].name, NULL));
 			keep_number("cpu", isolated[i]);
 			keep_number("count", v);
 			keep_line("\n");
@@ -426,13 +408,12 @@ static void flip_text(long count)
  */
 static void churn_vmalloc(long count)
 {
-	char args[128];
+	char args[PATH];
 	int fd = open("/test_vmalloc.ko", O_RDONLY);
 
-	strlcpy(args, "run_test_mask=1024 nr_pages=4096 test_loop_count=",
-		sizeof(args));
-	strlcat(args, ltoa(count), sizeof(args));
-	/* __NR_finit_module; EAGAIN is how the module says "done" */
+	join(args, "run_test_mask=1024 nr_pages=4096 test_loop_count=",
+	     ltoa(count), NULL);
+	/* EAGAIN is how the module says that it is done. */
 	if (fd < 0 || (syscall(__NR_finit_module, fd, args, 0) < 0 &&
 		       errno != EAGAIN))
 		printf("@@ error test_vmalloc.ko did not run, errno %d\n",
@@ -462,20 +443,36 @@ static void attach_filters(long count)
 	}
 }
 
+/*
+ * The scheduler keeps a server with a timer of its own for ordinary tasks, one
+ * interrupt a second or so even where nothing else wants to run. Who isolates a
+ * CPU turns it off there; it has nothing to do with what is measured.
+ */
+static void stop_fair_servers(void)
+{
+	char path[PATH];
+	int i;
+
+	for (i = 0; i < nr_isolated; i++)
+		put(join(path, "/sys/kernel/debug/sched/fair_server/cpu",
+			 itoa(isolated[i]), "/runtime", NULL), "0");
+}
+
 static void phase(const char *name, void (*noise)(long), long count)
 {
+	char line[PATH];
 	uint64_t t0;
 
 	/* Once unmeasured: first uses resize buffers and load caches. */
 	noise(1);
 	msleep(300);
 
-	keep_line("@@ phase name=");
-	keep_line(name);
+	keep_line(join(line, "@@ phase name=", name, NULL));
 	keep_number("count", count);
 	keep_line("\n");
+	trace_on("senders");
 	keep_fences("before");
-	clear_traces();
+	trace_on("entries");
 	shared->epoch++;
 	msleep(50);
 	keep_statistics("before");
@@ -487,8 +484,10 @@ static void phase(const char *name, void (*noise)(long), long count)
 	t0 = now_ns() - t0;
 
 	keep_statistics("after");
-	keep_traces();
+	trace_off("entries");
 	keep_fences("after");
+	trace_off("senders");
+	keep_traces();
 	keep_line("@@ done");
 	keep_number("ms", t0 / 1000000);
 	keep_line("\n");
@@ -516,12 +515,16 @@ int main(void)
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	shared->threshold = hz / 1000000 * GAP_US;
 	for (i = 0; i < nr_isolated; i++) {
+		pid_t pid;
+
 		shared->s[i].cpu = isolated[i];
-		shared->s[i].pid = fork();
-		if (!shared->s[i].pid)
+		pid = fork();
+		if (!pid)
 			spin(&shared->s[i]);
+		shared->s[i].pid = pid;
 	}
 
+	stop_fair_servers();
 	start_tracing();
 	open_fences();
 	put("/proc/sys/net/core/bpf_jit_enable", "1");
@@ -532,7 +535,8 @@ int main(void)
 	phase("vmalloc", churn_vmalloc, env_number("maps", 2000));
 	phase("bpf", attach_filters, env_number("filters", 100));
 
-	keep_file("cpuword", "/sys/kernel/debug/cpuword/stats");
+	/* For the log only: what cpuword itself counted. */
+	keep_file("cpuword", "/sys/kernel/debug/cpuword/cpus");
 	print_record();
 	printf("@@ bye\n");
 	restart();

@@ -7,6 +7,7 @@
 #define GUEST_H
 
 #define MAX_CPUS 64
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /* A counter that user mode may read without entering the kernel. */
 static inline uint64_t cycles(void)
@@ -78,6 +79,25 @@ static inline int pin_to(int cpu)
 	mask[cpu / (8 * sizeof(long))] = 1UL << (cpu % (8 * sizeof(long)));
 	return syscall(__NR_sched_setaffinity, 0, sizeof(mask), mask) < 0 ?
 		-1 : 0;
+}
+
+#define PATH 256
+
+/*
+ * Put the strings, up to a NULL, one after the other into @text, which has
+ * room for PATH: nolibc has no snprintf(). Returns @text.
+ */
+static inline char *join(char *text, ...)
+{
+	const char *part;
+	va_list parts;
+
+	text[0] = 0;
+	va_start(parts, text);
+	while ((part = va_arg(parts, const char *)))
+		strlcat(text, part, PATH);
+	va_end(parts);
+	return text;
 }
 
 /* Append all of @path to @buf. Returns the new length, or -1. */

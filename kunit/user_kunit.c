@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The per-CPU words under real tasks in user mode: what the entry hook does,
+ * and that nothing interrupts them until then.
+ */
+#include <kunit/test.h>
+#include <linux/context_tracking.h>
+#include <linux/cpu.h>
+#include <linux/cpuword.h>
+#include <linux/delay.h>
+#include <linux/kernel_stat.h>
+#include <linux/kthread.h>
+#include <linux/rcupdate.h>
+
+#include <asm/hardirq.h>
+
+#include "usermode.h"
+
+#define BOTH		(CPUWORD_TLB | CPUWORD_ISYNC)
+#define HOLD_JIFFIES	(20 * HZ)
+
+#ifndef arch_irq_stat_cpu
+#define arch_irq_stat_cpu(cpu) 0
+#endif
+
+/* What /proc/stat adds up: every interrupt and IPI that the CPU has taken. */
+static u64 interrupts(int cpu)
+{
+	return kstat_cpu_irqs_sum(cpu) + arch_irq_stat_cpu(cpu);
+}
+
+static unsigned long word_of(int cpu)
+{
+	return atomic_long_read(cpuword_of(cpu));
+}
+
+/* Stays in the task's system call until it is let go. */
+struct hold {
+	bool	entered;
+	bool	let_go;
+	int	counter;
+};
+
+static void hold_syscall(struct cpuword_user *user)
+{
+	struct hold *hold = user->data;
+	unsigned long end = jiffies + HOLD_JIFFIES;
+
+	hold->counter = ct_rcu_watching();
+	smp_store_release(&hold->entered, true);
+	while (!READ_ONCE(hold->let_go) && time_before(jiffies, end))
+		cpu_relax();
+}
+
+static void wait_entered(struct kunit *test, struct hold *hold)
+{
+	unsigned long end = jiffies + HOLD_JIFFIES;
+
+	while (!smp_load_acquire(&hold->entered)) {
+		if (time_after(jiffies, end))
+			KUNIT_FAIL_AND_ABORT(test, "no system call");
+		msleep(20);
+	}
+}
+
+static void wait_done(struct kunit *test, struct cpuword_user *user,
+		      unsigned long command)
+{
+	unsigned long end = jiffies + HOLD_JIFFIES;
+
+	while (!cpuword_user_done(user, command)) {
+		if (time_after(jiffies, end))
+			KUNIT_FAIL_AND_ABORT(test, "no return from the system call");
+		msleep(20);
+	}
+	cpuword_user_wait_spinning(test, user);
+}
+
+/* --- Deferral --- */
+
+struct seen {
+	unsigned long	word;
+};
+
+static void look_syscall(struct cpuword_user *user)
+{
+	struct seen *seen = user->data;
+
+	seen->word = atomic_long_read(this_cpuword());
+}
+
+static void user_takes_work_without_interrupt(struct kunit *test)
+{
+	struct cpuword_user *user = cpuword_user_start(test, cpuword_user_cpu(test));
+	unsigned long spins;
+	struct seen seen;
+	u64 before;
+
+	/* Let what the start itself has left behind pass. */
+	msleep(500);
+	before = interrupts(user->cpu);
+	spins = user->shared->spins;
+
+	KUNIT_EXPECT_TRUE(test, cpuword_defer(user->cpu, CPUWORD_TLB));
+	KUNIT_EXPECT_TRUE(test, cpuword_defer(user->cpu, CPUWORD_TLB));
+	KUNIT_EXPECT_TRUE(test, cpuword_defer(user->cpu, CPUWORD_ISYNC));
+	msleep(50);
+	KUNIT_EXPECT_EQ(test, interrupts(user->cpu), before);
+	KUNIT_EXPECT_NE(test, user->shared->spins, spins);
+	KUNIT_EXPECT_EQ(test, word_of(user->cpu) & CPUWORD_WORK_MASK, BOTH);
+
+	user->syscall = look_syscall;
+	user->data = &seen;
+	cpuword_user_syscall(test, user);
+	KUNIT_EXPECT_EQ(test, seen.word & CPUWORD_WORK_MASK, 0);
+	KUNIT_EXPECT_EQ(test, cpuword_ctx(seen.word), CPUWORD_CTX_KERNEL);
+	KUNIT_EXPECT_TRUE(test, seen.word & CPUWORD_WATCHING);
+	KUNIT_EXPECT_EQ(test, word_of(user->cpu) & CPUWORD_WORK_MASK, 0);
+}
+
+static void mask_comes_back_with_those_who_refuse(struct kunit *test)
+{
+	struct cpuword_user *user = cpuword_user_start(test, cpuword_user_cpu(test));
+	cpumask_var_t cpus;
+
+	KUNIT_ASSERT_TRUE(test, alloc_cpumask_var(&cpus, GFP_KERNEL));
+	/* Wherever this runs, here is the kernel. */
+	migrate_disable();
+	cpumask_clear(cpus);
+	cpumask_set_cpu(user->cpu, cpus);
+	cpumask_set_cpu(smp_processor_id(), cpus);
+	cpuword_defer_mask(cpus, BOTH);
+	KUNIT_EXPECT_FALSE(test, cpumask_test_cpu(user->cpu, cpus));
+	KUNIT_EXPECT_TRUE(test, cpumask_test_cpu(smp_processor_id(), cpus));
+	migrate_enable();
+	free_cpumask_var(cpus);
+}
+
+static void cpu_in_system_call_refuses(struct kunit *test)
+{
+	struct cpuword_user *user = cpuword_user_start(test, cpuword_user_cpu(test));
+	struct hold hold = {};
+	unsigned long command;
+
+	user->syscall = hold_syscall;
+	user->data = &hold;
+	command = cpuword_user_command(user);
+	wait_entered(test, &hold);
+	KUNIT_EXPECT_FALSE(test, cpuword_defer(user->cpu, CPUWORD_TLB));
+	KUNIT_EXPECT_EQ(test, word_of(user->cpu) & CPUWORD_WORK_MASK, 0);
+	WRITE_ONCE(hold.let_go, true);
+	wait_done(test, user, command);
+}
+
+static void idle_cpu_refuses(struct kunit *test)
+{
+	int cpu = cpuword_user_cpu(test);
+	unsigned long end = jiffies + HOLD_JIFFIES;
+
+	while (cpuword_ctx(word_of(cpu)) != CPUWORD_CTX_IDLE) {
+		KUNIT_ASSERT_TRUE(test, time_before(jiffies, end));
+		msleep(20);
+	}
+	KUNIT_EXPECT_FALSE(test, cpuword_defer(cpu, CPUWORD_TLB));
+	KUNIT_EXPECT_FALSE(test, cpuword_defer(cpu, CPUWORD_ISYNC));
+}
+
+static atomic_t late_runs;
+static int late_cpu;
+static bool late_watching, late_irqs_off;
+
+static void late_fn(void)
+{
+	late_cpu = smp_processor_id();
+	late_watching = rcu_is_watching();
+	late_irqs_off = irqs_disabled();
+	atomic_inc(&late_runs);
+}
+
+static void late_work_runs_once_with_rcu_watching(struct kunit *test)
+{
+	struct cpuword_user *user = cpuword_user_start(test, cpuword_user_cpu(test));
+	unsigned long work = cpuword_late_register(late_fn);
+
+	KUNIT_ASSERT_NE(test, work, 0);
+	atomic_set(&late_runs, 0);
+
+	KUNIT_EXPECT_TRUE(test, cpuword_defer(user->cpu, work));
+	KUNIT_EXPECT_TRUE(test, cpuword_defer(user->cpu, work));
+	cpuword_user_syscall(test, user);
+	KUNIT_EXPECT_EQ(test, atomic_read(&late_runs), 1);
+	KUNIT_EXPECT_EQ(test, late_cpu, user->cpu);
+	KUNIT_EXPECT_TRUE(test, late_watching);
+	KUNIT_EXPECT_TRUE(test, late_irqs_off);
+	cpuword_user_syscall(test, user);
+	KUNIT_EXPECT_EQ(test, atomic_read(&late_runs), 1);
+
+	/* Unregistering has what is still owed run first. */
+	KUNIT_EXPECT_TRUE(test, cpuword_defer(user->cpu, work));
+	cpuword_late_unregister(work);
+	KUNIT_EXPECT_EQ(test, atomic_read(&late_runs), 2);
+}
+
+/* --- Pin --- */
+
+static void pinned_cpu_stays_out_of_the_kernel(struct kunit *test)
+{
+	struct cpuword_user *user = cpuword_user_start(test, cpuword_user_cpu(test));
+	unsigned long flags, command, word;
+	bool pinned, again, done, deferred;
+	struct seen seen = {};
+
+	user->syscall = look_syscall;
+	user->data = &seen;
+
+	local_irq_save(flags);
+	pinned = cpuword_pin(user->cpu);
+	again = cpuword_pin(user->cpu);
+	command = cpuword_user_command(user);
+	mdelay(20);
+	done = READ_ONCE(seen.word);
+	word = word_of(user->cpu);
+	deferred = cpuword_defer(user->cpu, CPUWORD_TLB);
+	if (pinned)
+		cpuword_unpin(user->cpu);
+	local_irq_restore(flags);
+
+	wait_done(test, user, command);
+	KUNIT_EXPECT_TRUE(test, pinned);
+	KUNIT_EXPECT_FALSE(test, again);
+	KUNIT_EXPECT_FALSE(test, done);
+	KUNIT_EXPECT_EQ(test, cpuword_ctx(word), CPUWORD_CTX_USER);
+	KUNIT_EXPECT_FALSE(test, word & CPUWORD_WATCHING);
+	KUNIT_EXPECT_TRUE(test, deferred);
+	KUNIT_EXPECT_EQ(test, seen.word & (CPUWORD_PIN | CPUWORD_WORK_MASK), 0);
+}
+
+static void cpu_in_system_call_cannot_be_pinned(struct kunit *test)
+{
+	struct cpuword_user *user = cpuword_user_start(test, cpuword_user_cpu(test));
+	struct hold hold = {};
+	unsigned long command;
+	bool pinned;
+
+	user->syscall = hold_syscall;
+	user->data = &hold;
+	command = cpuword_user_command(user);
+	wait_entered(test, &hold);
+	local_irq_disable();
+	pinned = cpuword_pin(user->cpu);
+	local_irq_enable();
+	KUNIT_EXPECT_FALSE(test, pinned);
+	WRITE_ONCE(hold.let_go, true);
+	wait_done(test, user, command);
+}
+
+/* --- RCU --- */
+
+static void grace_periods_do_not_interrupt_user_mode(struct kunit *test)
+{
+	struct cpuword_user *user = cpuword_user_start(test, cpuword_user_cpu(test));
+	u64 before;
+
+	msleep(500);
+	before = interrupts(user->cpu);
+	synchronize_rcu();
+	synchronize_rcu_expedited();
+	KUNIT_EXPECT_EQ(test, interrupts(user->cpu), before);
+}
+
+/* Seen in the kernel twice, but not the same sojourn. */
+static void quick_round_trip_is_noticed(struct kunit *test)
+{
+	struct cpuword_user *user = cpuword_user_start(test, cpuword_user_cpu(test));
+	struct hold first = {}, second = {};
+	unsigned long command;
+
+	user->syscall = hold_syscall;
+	user->data = &first;
+	command = cpuword_user_command(user);
+	wait_entered(test, &first);
+	KUNIT_EXPECT_EQ(test, ct_rcu_watching_cpu_acquire(user->cpu), first.counter);
+	KUNIT_EXPECT_TRUE(test, first.counter & CT_RCU_WATCHING);
+	WRITE_ONCE(first.let_go, true);
+	wait_done(test, user, command);
+
+	user->data = &second;
+	command = cpuword_user_command(user);
+	wait_entered(test, &second);
+	KUNIT_EXPECT_TRUE(test, second.counter & CT_RCU_WATCHING);
+	if (!IS_ENABLED(CONFIG_CPUWORD_TORTURE_COUNTER))
+		KUNIT_EXPECT_NE(test, second.counter, first.counter);
+	WRITE_ONCE(second.let_go, true);
+	wait_done(test, user, command);
+}
+
+/* A reader in a system call is waited for. */
+static void grace_period_waits_for_a_reader(struct kunit *test)
+{
+	struct cpuword_user *user = cpuword_user_start(test, cpuword_user_cpu(test));
+	struct rcu_gp_oldstate cookie;
+	struct hold hold = {};
+	unsigned long command;
+
+	user->syscall = hold_syscall;
+	user->data = &hold;
+	command = cpuword_user_command(user);
+	wait_entered(test, &hold);
+	/* hold_syscall() does not schedule: that is a reader without preemption. */
+	start_poll_synchronize_rcu_full(&cookie);
+	msleep(100);
+	if (!IS_ENABLED(CONFIG_PREEMPT_RCU))
+		KUNIT_EXPECT_FALSE(test, poll_state_synchronize_rcu_full(&cookie));
+	WRITE_ONCE(hold.let_go, true);
+	wait_done(test, user, command);
+	synchronize_rcu();
+	KUNIT_EXPECT_TRUE(test, poll_state_synchronize_rcu_full(&cookie));
+}
+
+/* --- Hotplug --- */
+
+static int defer_to_all(void *stop)
+{
+	int cpu;
+
+	while (!kthread_should_stop()) {
+		for_each_possible_cpu(cpu)
+			if (!cpu_online(cpu))
+				WARN_ON_ONCE(cpuword_defer(cpu, BOTH) && !cpu_online(cpu));
+			else
+				cpuword_defer(cpu, BOTH);
+		cond_resched();
+	}
+	return 0;
+}
+
+static void offline_cpu_refuses_and_owes_nothing(struct kunit *test)
+{
+	int cpu = cpumask_last(cpu_online_mask);
+	struct task_struct *load;
+	unsigned int i;
+
+	if (!IS_ENABLED(CONFIG_HOTPLUG_CPU))
+		kunit_skip(test, "no CPU hotplug");
+
+	load = kthread_run(defer_to_all, NULL, "cpuword_defer");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, load);
+	for (i = 0; i < 3; i++) {
+		struct cpuword_user *user;
+
+		KUNIT_EXPECT_EQ(test, remove_cpu(cpu), 0);
+		KUNIT_EXPECT_FALSE(test, cpuword_defer(cpu, BOTH));
+		KUNIT_EXPECT_EQ(test, word_of(cpu) & (CPUWORD_WORK_MASK | CPUWORD_PIN), 0);
+		KUNIT_EXPECT_EQ(test, add_cpu(cpu), 0);
+		KUNIT_EXPECT_EQ(test, cpumask_test_cpu(cpu, cpu_online_mask), true);
+		if (i)
+			continue;
+		/* And back up it takes work as before. */
+		user = cpuword_user_start(test, cpu);
+		KUNIT_EXPECT_TRUE(test, cpuword_defer(cpu, BOTH));
+		kunit_release_action(test, cpuword_user_stop, user);
+	}
+	kthread_stop(load);
+}
+
+static struct kunit_case user_cases[] = {
+	KUNIT_CASE_SLOW(user_takes_work_without_interrupt),
+	KUNIT_CASE(mask_comes_back_with_those_who_refuse),
+	KUNIT_CASE(cpu_in_system_call_refuses),
+	KUNIT_CASE(idle_cpu_refuses),
+	KUNIT_CASE(late_work_runs_once_with_rcu_watching),
+	KUNIT_CASE(pinned_cpu_stays_out_of_the_kernel),
+	KUNIT_CASE(cpu_in_system_call_cannot_be_pinned),
+	KUNIT_CASE_SLOW(grace_periods_do_not_interrupt_user_mode),
+	KUNIT_CASE(quick_round_trip_is_noticed),
+	KUNIT_CASE(grace_period_waits_for_a_reader),
+	KUNIT_CASE_SLOW(offline_cpu_refuses_and_owes_nothing),
+	{}
+};
+
+static struct kunit_suite user_suite = {
+	.name = "cpuword_user",
+	.test_cases = user_cases,
+};
+kunit_test_suite(user_suite);
