@@ -500,6 +500,8 @@ DEFINE_SHOW_ATTRIBUTE(cpuword_cpus);
 
 static int __init cpuword_init(void)
 {
+	int ret;
+
 	static_assert((int)CPUWORD_CTX_KERNEL == (int)CT_STATE_KERNEL);
 	static_assert((int)CPUWORD_CTX_IDLE == (int)CT_STATE_IDLE);
 	static_assert((int)CPUWORD_CTX_USER == (int)CT_STATE_USER);
@@ -513,8 +515,9 @@ static int __init cpuword_init(void)
 			    NULL, &cpuword_cpus_fops);
 
 	/* Before the CPU comes up, and after it has gone. */
-	return cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "cpuword:prepare",
-					 cpuword_check_offline,
-					 cpuword_check_offline);
+	ret = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "cpuword:prepare",
+					cpuword_check_offline,
+					cpuword_check_offline);
+	return ret < 0 ? ret : 0;
 }
 core_initcall(cpuword_init);
