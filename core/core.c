@@ -65,6 +65,7 @@ static const char * const cpuword_ctx_names[] = {
 	[CPUWORD_CTX_GUEST]	= "guest",
 	[CPUWORD_CTX_LAZY]	= "lazy",
 };
+
 static_assert(ARRAY_SIZE(cpuword_ctx_names) == CPUWORD_CTX_NR);
 
 /* --- The owner's side --- */
@@ -467,6 +468,12 @@ bool __init cpuword_track_all(void)
 
 /* --- debugfs --- */
 
+static unsigned long cpuword_stat(const unsigned long *counter)
+{
+	/* Its CPU may be counting. */
+	return data_race(*counter);
+}
+
 static int cpuword_cpus_show(struct seq_file *m, void *unused)
 {
 	int cpu, ctx;
@@ -486,11 +493,11 @@ static int cpuword_cpus_show(struct seq_file *m, void *unused)
 			   !!(word & CPUWORD_WATCHING),
 			   word >> CPUWORD_COUNTER_SHIFT,
 			   word & CPUWORD_WORK_MASK, !!(word & CPUWORD_PIN),
-			   atomic_long_read(&s->early), data_race(s->late),
-			   data_race(s->off), data_race(s->accepted),
-			   data_race(s->coalesced), data_race(s->refused_nmi));
+			   atomic_long_read(&s->early), cpuword_stat(&s->late),
+			   cpuword_stat(&s->off), cpuword_stat(&s->accepted),
+			   cpuword_stat(&s->coalesced), cpuword_stat(&s->refused_nmi));
 		for (ctx = 0; ctx < CPUWORD_CTX_NR; ctx++)
-			seq_printf(m, " %lu", data_race(s->refused[ctx]));
+			seq_printf(m, " %lu", cpuword_stat(&s->refused[ctx]));
 		seq_putc(m, '\n');
 	}
 

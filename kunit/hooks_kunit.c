@@ -9,6 +9,7 @@
  * can be stale and the cases are skipped.
  */
 #include <kunit/test.h>
+#include <linux/cacheflush.h>
 #include <linux/context_tracking.h>
 #include <linux/cpuword.h>
 #include <linux/mm.h>
@@ -16,7 +17,6 @@
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
-#include <asm/cacheflush.h>
 #include <asm/cpuword.h>
 #include <asm/tlbflush.h>
 
@@ -284,4 +284,5 @@ static struct kunit_suite hooks_suite = {
 	.name = "cpuword_hooks",
 	.test_cases = hooks_cases,
 };
+
 kunit_test_suite(hooks_suite);

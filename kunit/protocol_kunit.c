@@ -127,6 +127,7 @@ static void other_cpu_changes(struct cpu *cpu, unsigned long work)
 {
 	unsigned long change = ++cpu->change;
 
+	/* As cpuword_defer(). */
 	smp_mb();
 	switch (defer(cpu, work)) {
 	case CPUWORD_REFUSED:
@@ -288,6 +289,7 @@ static const struct ctx_param eqs_params[] = {
 	{ "user", CPUWORD_CTX_USER },
 	{ "guest", CPUWORD_CTX_GUEST },
 };
+
 KUNIT_ARRAY_PARAM_DESC(eqs, eqs_params, name);
 
 static void eqs_round_trip_steps_counter_twice(struct kunit *test)
@@ -604,4 +606,5 @@ static struct kunit_suite protocol_suite = {
 	.exit = protocol_exit,
 	.test_cases = protocol_cases,
 };
+
 kunit_test_suite(protocol_suite);

@@ -120,6 +120,7 @@ static bool wait_until_seen(struct deferrer *d, unsigned long change)
 	unsigned long end = jiffies + LOST_JIFFIES;
 
 	while (READ_ONCE(d->seen) < change) {
+		/* Pairs with the owner's release when it has stopped. */
 		if (time_after(jiffies, end) || smp_load_acquire(&d->race->owner_done))
 			return READ_ONCE(d->seen) >= change;
 		cond_resched();
@@ -135,6 +136,7 @@ static int deferrer_fn(void *data)
 
 	while (!READ_ONCE(d->race->stop)) {
 		WRITE_ONCE(d->change, d->change + 1);
+		/* Pairs with the RMW in cpuword_enter(). */
 		smp_mb();
 		switch (cpuword_try_defer(&d->race->w, work, user_accepts,
 					  nothing_implicit, &seen)) {
@@ -253,4 +255,5 @@ static struct kunit_suite smp_suite = {
 	.name = "cpuword_smp",
 	.test_cases = smp_cases,
 };
+
 kunit_test_suite(smp_suite);

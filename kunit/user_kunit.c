@@ -20,7 +20,7 @@
 #define HOLD_JIFFIES	(20 * HZ)
 
 #ifndef arch_irq_stat_cpu
-#define arch_irq_stat_cpu(cpu) 0
+#define arch_irq_stat_cpu(cpu) ((void)(cpu), 0)
 #endif
 
 /* What /proc/stat adds up: every interrupt and IPI that the CPU has taken. */
@@ -47,6 +47,7 @@ static void hold_syscall(struct cpuword_user *user)
 	unsigned long end = jiffies + HOLD_JIFFIES;
 
 	hold->counter = ct_rcu_watching();
+	/* Pairs with wait_entered(). */
 	smp_store_release(&hold->entered, true);
 	while (!READ_ONCE(hold->let_go) && time_before(jiffies, end))
 		cpu_relax();
@@ -56,6 +57,7 @@ static void wait_entered(struct kunit *test, struct hold *hold)
 {
 	unsigned long end = jiffies + HOLD_JIFFIES;
 
+	/* Pairs with hold_syscall(). */
 	while (!smp_load_acquire(&hold->entered)) {
 		if (time_after(jiffies, end))
 			KUNIT_FAIL_AND_ABORT(test, "no system call");
@@ -99,14 +101,14 @@ static void user_takes_work_without_interrupt(struct kunit *test)
 	/* Let what the start itself has left behind pass. */
 	msleep(500);
 	before = interrupts(user->cpu);
-	spins = user->shared->spins;
+	spins = READ_ONCE(user->shared->spins);
 
 	KUNIT_EXPECT_TRUE(test, cpuword_defer(user->cpu, CPUWORD_TLB));
 	KUNIT_EXPECT_TRUE(test, cpuword_defer(user->cpu, CPUWORD_TLB));
 	KUNIT_EXPECT_TRUE(test, cpuword_defer(user->cpu, CPUWORD_ISYNC));
 	msleep(50);
 	KUNIT_EXPECT_EQ(test, interrupts(user->cpu), before);
-	KUNIT_EXPECT_NE(test, user->shared->spins, spins);
+	KUNIT_EXPECT_NE(test, READ_ONCE(user->shared->spins), spins);
 	KUNIT_EXPECT_EQ(test, word_of(user->cpu) & CPUWORD_WORK_MASK, BOTH);
 
 	user->syscall = look_syscall;
@@ -382,4 +384,5 @@ static struct kunit_suite user_suite = {
 	.name = "cpuword_user",
 	.test_cases = user_cases,
 };
+
 kunit_test_suite(user_suite);

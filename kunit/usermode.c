@@ -22,8 +22,6 @@
 #define PROGRAM		"/cpuword_user_spin"
 #define WAIT_JIFFIES	(20 * HZ)
 
-extern const char cpuword_user_spin[], cpuword_user_spin_end[];
-
 /* By CPU: a task finds its own by where it runs, and it is bound there. */
 static struct cpuword_user *users[NR_CPUS];
 
@@ -205,6 +203,8 @@ unsigned long cpuword_user_command(struct cpuword_user *user)
  * cpuword_user_done - has the task returned from its system call?
  * @user: the task
  * @command: what cpuword_user_command() returned
+ *
+ * Return: true if it has.
  */
 bool cpuword_user_done(struct cpuword_user *user, unsigned long command)
 {

@@ -16,11 +16,14 @@ struct cpuword_user_page {
 
 #include <kunit/test.h>
 
+/* user_spin, as user_blob.S has it. */
+extern const char cpuword_user_spin[], cpuword_user_spin_end[];
+
 /* A task that spins in user mode on an isolated CPU. */
 struct cpuword_user {
 	int				cpu;
 	struct page			*page;
-	volatile struct cpuword_user_page *shared;
+	struct cpuword_user_page	*shared;
 	/* Called by the task's system call, after the entry hook. */
 	void				(*syscall)(struct cpuword_user *user);
 	void				*data;

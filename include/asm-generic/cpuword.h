@@ -51,6 +51,7 @@ static __always_inline unsigned long arch_cpuword_accepts(enum cpuword_ctx ctx)
 {
 	return 0;
 }
+
 #define arch_cpuword_accepts arch_cpuword_accepts
 #endif
 
@@ -68,6 +69,7 @@ static __always_inline unsigned long arch_cpuword_implicit(enum cpuword_ctx ctx)
 {
 	return 0;
 }
+
 #define arch_cpuword_implicit arch_cpuword_implicit
 #endif
 

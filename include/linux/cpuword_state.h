@@ -83,7 +83,7 @@ enum cpuword_ctx {
 	CPUWORD_CTX_NR
 };
 
-static_assert(CPUWORD_CTX_NR <= CPUWORD_CTX_MASK + 1);
+static_assert(CPUWORD_CTX_NR - 1 <= CPUWORD_CTX_MASK);
 static_assert(CPUWORD_COUNTER_WIDTH >= 2);
 static_assert(CPUWORD_COUNTER_WIDTH <= CPUWORD_COUNTER_MAX_WIDTH);
 static_assert(((CPUWORD_EARLY_MASK | CPUWORD_LATE_MASK) & ~CPUWORD_WORK_MASK) == 0);
@@ -96,7 +96,7 @@ static_assert(CPUWORD_COUNTER_WIDTH <= 32);
  * define this to land one.
  */
 #ifndef cpuword_step
-#define cpuword_step(w) do { } while (0)
+#define cpuword_step(w) ((void)(w))
 #endif
 
 static __always_inline enum cpuword_ctx cpuword_ctx(unsigned long word)

@@ -18,6 +18,7 @@ static __always_inline void arch_cpuword_flush_tlb_kernel(void)
 	dsb(nsh);
 	isb();
 }
+
 #define arch_cpuword_flush_tlb_kernel arch_cpuword_flush_tlb_kernel
 
 /*
@@ -28,6 +29,7 @@ static __always_inline void arch_cpuword_isync(void)
 {
 	isb();
 }
+
 #define arch_cpuword_isync arch_cpuword_isync
 
 /*
@@ -38,6 +40,7 @@ static __always_inline unsigned long arch_cpuword_accepts(enum cpuword_ctx ctx)
 {
 	return ctx == CPUWORD_CTX_USER ? CPUWORD_TLB | CPUWORD_ISYNC : 0;
 }
+
 #define arch_cpuword_accepts arch_cpuword_accepts
 
 #include <asm-generic/cpuword.h>

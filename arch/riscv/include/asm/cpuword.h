@@ -13,6 +13,7 @@ static __always_inline void arch_cpuword_flush_tlb_kernel(void)
 {
 	asm volatile("sfence.vma" : : : "memory");
 }
+
 #define arch_cpuword_flush_tlb_kernel arch_cpuword_flush_tlb_kernel
 
 /* Neither a trap nor an SBI call is a fence.i. */
@@ -20,6 +21,7 @@ static __always_inline void arch_cpuword_isync(void)
 {
 	asm volatile("fence.i" : : : "memory");
 }
+
 #define arch_cpuword_isync arch_cpuword_isync
 
 /* USER only: idle drivers may be modules; GUEST is KVM's to look at. */
@@ -27,6 +29,7 @@ static __always_inline unsigned long arch_cpuword_accepts(enum cpuword_ctx ctx)
 {
 	return ctx == CPUWORD_CTX_USER ? CPUWORD_TLB | CPUWORD_ISYNC : 0;
 }
+
 #define arch_cpuword_accepts arch_cpuword_accepts
 
 #include <asm-generic/cpuword.h>

@@ -32,6 +32,7 @@ static __always_inline void arch_cpuword_flush_tlb_kernel(void)
 	asm volatile("mov %0, %%cr4" : : "r" (cr4 ^ X86_CR4_PGE) : "memory");
 	asm volatile("mov %0, %%cr4" : : "r" (cr4) : "memory");
 }
+
 #define arch_cpuword_flush_tlb_kernel arch_cpuword_flush_tlb_kernel
 
 /*
@@ -46,6 +47,7 @@ static __always_inline void arch_cpuword_isync(void)
 	else
 		native_write_cr2(native_read_cr2());
 }
+
 #define arch_cpuword_isync arch_cpuword_isync
 
 /*
@@ -57,6 +59,7 @@ static __always_inline unsigned long arch_cpuword_accepts(enum cpuword_ctx ctx)
 {
 	return ctx == CPUWORD_CTX_USER ? CPUWORD_TLB | CPUWORD_ISYNC : 0;
 }
+
 #define arch_cpuword_accepts arch_cpuword_accepts
 
 #include <asm-generic/cpuword.h>

@@ -1,0 +1,180 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The kernel's own checks, on what we add and what our patches change:
+#   tools/checks.sh [x86_64|arm64|riscv ...]        all of them by default
+# checkpatch.pl and kernel-doc look at the sources, sparse at each
+# architecture's KUnit kernel, which must have been built.
+
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+kernel=6.12
+linux=$PWD/build/$kernel/linux
+logs=$PWD/build/log
+passed=0 failed=0
+
+die() {
+	echo "checks: $*" >&2
+	exit 1
+}
+
+# What we need to know that only the Python tools do.
+ask() { # expression that gives a list of strings
+	PYTHONPATH=tools python3 -c "
+import overlay, run_kunit
+patches = overlay.series('$kernel')
+print(*sorted($1), sep='\n')"
+}
+
+# What checkpatch.pl cannot know, or what cannot be for a reason.
+ignored() { # path in the kernel tree, or patch: types
+	case $1 in
+	# They are no submission: nobody signs them off.
+	*.patch) echo MISSING_SIGN_OFF ;;
+	# DEFINE_PER_CPU_ALIGNED() is not known to it.
+	kernel/cpuword/core.c) echo EXPORT_SYMBOL ;;
+	# The layout of TRACE_EVENT() in every header there.
+	include/trace/*) echo OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT ;;
+	# <linux/cpufeature.h> is for modules that match a CPU.
+	arch/x86/include/asm/cpuword.h) echo ARCH_INCLUDE_LINUX ;;
+	# call_usermodehelper_setup() takes a char **.
+	kernel/cpuword/kunit/usermode.c) echo STATIC_CONST_CHAR_ARRAY ;;
+	# A user-mode program has no READ_ONCE().
+	kernel/cpuword/kunit/user_spin.c) echo VOLATILE ;;
+	*) echo NONE ;;
+	esac
+}
+
+# Counts the check whose findings are in the log.
+result() { # log name; the check passed if $status is 0
+	local lines
+
+	if [ $status = 0 ]; then
+		echo "ok      $2"
+		((passed++))
+		return
+	fi
+	((failed++))
+	echo "FAILED  $2"
+	lines=$(wc -l <"$1")
+	head -n 8 "$1" | sed 's/^/  /'
+	[ "$lines" -le 8 ] || echo "  ... and $((lines - 8)) more lines in $1"
+}
+
+checkpatch() { # name [-f] file...
+	local name=$1 log=$logs/checks-checkpatch-${1##* }.log option=() file
+	shift
+	[ "$1" != -f ] || { option=(-f) && shift; }
+
+	status=0
+	for file in "$@"; do
+		perl scripts/checkpatch.pl --strict --show-types --terse \
+			--no-summary --ignore "$(ignored "$file")" \
+			"${option[@]}" "$file" </dev/null || status=1
+	done >"$log" 2>&1
+	result "$log" "$name ($#)"
+}
+
+kernel_doc() { # file...
+	local log=$logs/checks-kernel-doc.log
+
+	perl scripts/kernel-doc -none -Wall -Werror "$@" >"$log" 2>&1 </dev/null
+	status=$?
+	result "$log" "kernel-doc, files ($#)"
+}
+
+# Prints the lines that are ours, as path:line or (the whole file) path.
+our_lines() {
+	local path
+
+	printf '%s\n' "${added[@]}"
+	for path in "${changed[@]}"; do
+		diff -N --old-line-format= --unchanged-line-format= \
+			--new-line-format="$path:%dn"$'\n' \
+			"../orig/$path" "$path"
+	done
+}
+
+# Picks from make's output: sparse's warnings about our lines, and errors, for
+# after one sparse looks no further.
+our_warnings() { # log
+	sed -E -e "s|^$linux/||" -e ':a; s|[^/.]+/\.\./||; ta' "$1" |
+	awk '
+	NR == FNR { ours[$0]; next }
+	/^[^ ]+:[0-9]+:[0-9]+: / {
+		split($1, at, ":")
+		if (/: error: / || at[1] in ours || at[1] ":" at[2] in ours)
+			print
+	}' <(our_lines) -
+}
+
+sparse() { # arch
+	local name="sparse, $1" dir=../kunit-$1 log=$logs/checks-sparse-$1
+	local variables targets=() files=() file srcarch
+
+	status=1
+	if [ ! -e "$dir/.config" ]; then
+		echo "not built; run: make kunit ARCH=$1" >"$log.log"
+		result "$log.log" "$name"
+		return
+	fi
+	# To the letter what run_kunit.py builds with, or make builds it all anew.
+	mapfile -t variables < <(cd ../../.. && ask "(lambda prefix: (
+		[f'CROSS_COMPILE={prefix}'] if prefix else []) + (
+		[f'CC=ccache {prefix}gcc', 'HOSTCC=ccache gcc']
+		if run_kunit.ccache_works(prefix + 'gcc') else [])
+		)(run_kunit.ARCHES['$1'].cross_compile)")
+	srcarch=${1/x86_64/x86}
+	for file in "${changed[@]}"; do
+		case $file in
+		arch/"$srcarch"/*.c | [!a]*.c)
+			targets+=("${file%.c}.o")
+			files+=("$file") ;;
+		esac
+	done
+	make -j"$(nproc)" O="$(realpath "$dir")" ARCH="$1" "${variables[@]}" \
+		C=2 CF=-fmax-warnings=unlimited \
+		kernel/cpuword/ "${targets[@]}" >"$log-make.log" 2>&1 </dev/null
+	status=$?
+	{
+		[ $status = 0 ] || tail -n 5 "$log-make.log"
+		our_warnings "$log-make.log"
+		for file in "${added[@]}"; do
+			# Not a user-mode program.
+			[ "$file" = "${file%.c}" ] || [ -e "$dir/${file%.c}" ] ||
+				files+=("$file")
+		done
+		for file in "${files[@]}"; do
+			grep -q "^ *CHECK .*/$file$" "$log-make.log" ||
+				echo "$file: sparse has not seen it"
+		done
+	} >"$log.log"
+	[ ! -s "$log.log" ] || status=1
+	result "$log.log" "$name (${#files[@]})"
+}
+
+[ $# -gt 0 ] || set -- x86_64 arm64 riscv
+for arch in "$@"; do
+	case $arch in
+	x86_64 | arm64 | riscv) ;;
+	*) die "$arch is not supported; valid: x86_64 arm64 riscv" ;;
+	esac
+done
+mkdir -p "$logs" && tools/overlay.py tree $kernel >/dev/null || exit 1
+mapfile -t added < <(ask "overlay.overlay()")
+mapfile -t changed < <(ask "overlay.touched(patches) - overlay.overlay().keys()")
+mapfile -t patches < <(ask "str(p) for p in patches")
+((${#added[@]} && ${#changed[@]} && ${#patches[@]})) || die "nothing to check"
+cd "$linux" || exit 1
+
+checkpatch "checkpatch, files" -f "${added[@]}"
+checkpatch "checkpatch, patches" "${patches[@]}"
+mapfile -t sources < <(printf '%s\n' "${added[@]}" | grep '\.[ch]$')
+kernel_doc "${sources[@]}"
+for arch in "$@"; do
+	sparse "$arch"
+done
+echo
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
