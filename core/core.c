@@ -44,7 +44,7 @@ struct cpuword_stats {
 	unsigned long	accepted;
 	unsigned long	coalesced;
 	unsigned long	refused[CPUWORD_CTX_NR];
-	unsigned long	refused_nmi;
+	unsigned long	refused_watching;
 	atomic_long_t	early;
 	unsigned long	late;
 };
@@ -71,7 +71,7 @@ static_assert(ARRAY_SIZE(cpuword_ctx_names) == CPUWORD_CTX_NR);
 /* --- The owner's side --- */
 
 /* Both at once is the common case: text and page tables change together. */
-static __always_inline void cpuword_run_early(unsigned long work)
+static noinstr void cpuword_run_early(unsigned long work)
 {
 	if (work & CPUWORD_TLB)
 		arch_cpuword_flush_tlb_kernel();
@@ -144,17 +144,21 @@ static void cpuword_run_late(unsigned long work)
 
 /**
  * cpuword_entered - trace what an entry found and run late work
- * @old: what cpuword_enter_slow() or cpuword_nmi_enter() returned
+ * @old: the word as cpuword_enter() or cpuword_nmi_enter() found it
  *
  * Context: instrumentable, RCU watching, interrupts off or NMI.
  */
 void cpuword_entered(unsigned long old)
 {
-	trace_cpuword_run(old & CPUWORD_WORK_MASK, in_nmi());
+	unsigned long work = old & CPUWORD_WORK_MASK;
 
 	/* An NMI leaves late work to the next entry that is none. */
-	if ((old & CPUWORD_LATE_MASK) && !in_nmi())
-		cpuword_late(this_cpuword(), old, cpuword_run_late);
+	if (in_nmi())
+		work &= ~CPUWORD_LATE_MASK;
+	if (work)
+		trace_cpuword_run(work, in_nmi());
+	if (work & CPUWORD_LATE_MASK)
+		cpuword_late(this_cpuword(), work, cpuword_run_late);
 }
 
 /* --- The other CPUs' side --- */
@@ -164,6 +168,14 @@ static __always_inline unsigned long cpuword_accepts(enum cpuword_ctx ctx)
 	unsigned long late = ctx == CPUWORD_CTX_USER ? CPUWORD_LATE_MASK : 0;
 
 	return arch_cpuword_accepts(ctx) | late;
+}
+
+/* An NMI handler over an EQS, or the user mode of a CPU that is not tracked. */
+static bool cpuword_eqs_is_watched(unsigned long word)
+{
+	return (word & CPUWORD_WATCHING) &&
+	       cpuword_ctx(word) != CPUWORD_CTX_KERNEL &&
+	       cpuword_ctx(word) != CPUWORD_CTX_LAZY;
 }
 
 /* After smp_mb(), see cpuword_try_defer(). */
@@ -189,8 +201,8 @@ static bool __cpuword_defer(int cpu, unsigned long work)
 		this_cpu_inc(cpuword_stats.accepted);
 	else if (verdict == CPUWORD_COALESCED)
 		this_cpu_inc(cpuword_stats.coalesced);
-	else if (cpuword_ctx(seen) != CPUWORD_CTX_KERNEL && (seen & CPUWORD_WATCHING))
-		this_cpu_inc(cpuword_stats.refused_nmi);
+	else if (cpuword_eqs_is_watched(seen))
+		this_cpu_inc(cpuword_stats.refused_watching);
 	else
 		this_cpu_inc(cpuword_stats.refused[cpuword_ctx(seen)]);
 
@@ -224,7 +236,7 @@ static bool cpuword_bad_cpu(int cpu)
  * An offline CPU refuses: it went down in the kernel.
  *
  * Context: any.
- * Return: true if @cpu is not in the kernel and does the work before it is.
+ * Return: true if @cpu is not in the kernel and does the work when it enters.
  */
 bool cpuword_defer(int cpu, unsigned long work)
 {
@@ -254,7 +266,7 @@ void cpuword_defer_mask(struct cpumask *cpus, unsigned long work)
 	/* Pairs with the RMW in cpuword_enter(). */
 	smp_mb();
 	for_each_cpu(cpu, cpus) {
-		if (cpu != raw_smp_processor_id() && __cpuword_defer(cpu, work))
+		if (__cpuword_defer(cpu, work))
 			__cpumask_clear_cpu(cpu, cpus);
 	}
 }
@@ -274,7 +286,7 @@ static bool cpuword_refuses_isync(int cpu, void *info)
  * on_each_cpu_deferrable - call a function on each CPU that may not defer it
  * @func: the function, see on_each_cpu()
  * @info: its argument
- * @work: CPUWORD_TLB or CPUWORD_ISYNC: what @func does, or more than that
+ * @work: CPUWORD_TLB or CPUWORD_ISYNC: does all that @func would have done
  *
  * Waits until @func has run on the CPUs that got an IPI.
  *
@@ -479,7 +491,7 @@ static int cpuword_cpus_show(struct seq_file *m, void *unused)
 	int cpu, ctx;
 
 	seq_puts(m, "cpu context watching counter pending pinned | early late");
-	seq_puts(m, " | sent: off accepted coalesced refused-in-nmi");
+	seq_puts(m, " | sent: off accepted coalesced refused-watching");
 	for (ctx = 0; ctx < CPUWORD_CTX_NR; ctx++)
 		seq_printf(m, " refused-%s", cpuword_ctx_names[ctx]);
 	seq_putc(m, '\n');
@@ -495,7 +507,7 @@ static int cpuword_cpus_show(struct seq_file *m, void *unused)
 			   word & CPUWORD_WORK_MASK, !!(word & CPUWORD_PIN),
 			   atomic_long_read(&s->early), cpuword_stat(&s->late),
 			   cpuword_stat(&s->off), cpuword_stat(&s->accepted),
-			   cpuword_stat(&s->coalesced), cpuword_stat(&s->refused_nmi));
+			   cpuword_stat(&s->coalesced), cpuword_stat(&s->refused_watching));
 		for (ctx = 0; ctx < CPUWORD_CTX_NR; ctx++)
 			seq_printf(m, " %lu", cpuword_stat(&s->refused[ctx]));
 		seq_putc(m, '\n');
@@ -518,9 +530,6 @@ static int __init cpuword_init(void)
 		WRITE_ONCE(cpuword_deferring, context_tracking_enabled() ?
 			   CPUWORD_ON : CPUWORD_OFF);
 
-	debugfs_create_file("cpus", 0444, debugfs_create_dir("cpuword", NULL),
-			    NULL, &cpuword_cpus_fops);
-
 	/* Before the CPU comes up, and after it has gone. */
 	ret = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "cpuword:prepare",
 					cpuword_check_offline,
@@ -528,3 +537,12 @@ static int __init cpuword_init(void)
 	return ret < 0 ? ret : 0;
 }
 core_initcall(cpuword_init);
+
+/* Not with the rest: debugfs itself is a core_initcall. */
+static int __init cpuword_debugfs_init(void)
+{
+	debugfs_create_file("cpus", 0444, debugfs_create_dir("cpuword", NULL),
+			    NULL, &cpuword_cpus_fops);
+	return 0;
+}
+late_initcall(cpuword_debugfs_init);

@@ -14,12 +14,13 @@ enum cpuword_verdict {
 	CPUWORD_COALESCED,	/* they were there, or the entry does the work anyway */
 };
 
-/* Work is never accepted in these, whatever the architecture says. */
+/*
+ * Never true in KERNEL and LAZY, nor on a CPU that is not tracked, nor while
+ * an NMI handler runs over user mode: RCU watches all of them.
+ */
 static __always_inline bool cpuword_in_eqs(unsigned long word)
 {
-	return !(word & CPUWORD_WATCHING) &&
-	       cpuword_ctx(word) != CPUWORD_CTX_KERNEL &&
-	       cpuword_ctx(word) != CPUWORD_CTX_LAZY;
+	return !(word & CPUWORD_WATCHING);
 }
 
 /**

@@ -477,6 +477,20 @@ static void only_one_pins_an_eqs(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&cpu->w) & CPUWORD_PIN, 0);
 }
 
+static void pin_does_not_lose_work(struct kunit *test)
+{
+	struct cpu *cpu = test->priv;
+
+	leave(cpu, CPUWORD_CTX_USER);
+	/* Work comes between the pinner's read and its write. */
+	cpu->step = 0;
+	cpu->at = 0;
+	cpu->intruder = DEFERRER;
+	KUNIT_EXPECT_TRUE(test, cpuword_try_pin(&cpu->w));
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&cpu->w) & CPUWORD_WORK_MASK,
+			BOTH | LATE);
+}
+
 static void pinned_cpu_waits_in_its_eqs(struct kunit *test)
 {
 	struct cpu *cpu = test->priv;
@@ -591,6 +605,7 @@ static struct kunit_case protocol_cases[] = {
 	KUNIT_CASE(early_work_runs_before_its_bit_goes),
 	KUNIT_CASE(late_work_runs_once),
 	KUNIT_CASE_PARAM(only_one_pins_an_eqs, eqs_gen_params),
+	KUNIT_CASE(pin_does_not_lose_work),
 	KUNIT_CASE(pinned_cpu_waits_in_its_eqs),
 	KUNIT_CASE(nmi_exit_does_not_bring_a_dropped_pin_back),
 	KUNIT_CASE(all_steps_are_known),

@@ -7,6 +7,8 @@
 #include <linux/context_tracking.h>
 #include <linux/cpu.h>
 #include <linux/cpuword.h>
+#include <linux/dcache.h>
+#include <linux/debugfs.h>
 #include <linux/delay.h>
 #include <linux/kernel_stat.h>
 #include <linux/kthread.h>
@@ -365,6 +367,21 @@ static void offline_cpu_refuses_and_owes_nothing(struct kunit *test)
 	kthread_stop(load);
 }
 
+static void debugfs_shows_every_cpu(struct kunit *test)
+{
+	struct dentry *dir, *file;
+
+	if (!IS_ENABLED(CONFIG_DEBUG_FS))
+		kunit_skip(test, "no debugfs");
+
+	dir = debugfs_lookup("cpuword", NULL);
+	KUNIT_ASSERT_NOT_NULL(test, dir);
+	file = debugfs_lookup("cpus", dir);
+	KUNIT_EXPECT_NOT_NULL(test, file);
+	dput(file);
+	dput(dir);
+}
+
 static struct kunit_case user_cases[] = {
 	KUNIT_CASE_SLOW(user_takes_work_without_interrupt),
 	KUNIT_CASE(mask_comes_back_with_those_who_refuse),
@@ -376,6 +393,7 @@ static struct kunit_case user_cases[] = {
 	KUNIT_CASE_SLOW(grace_periods_do_not_interrupt_user_mode),
 	KUNIT_CASE(quick_round_trip_is_noticed),
 	KUNIT_CASE(grace_period_waits_for_a_reader),
+	KUNIT_CASE(debugfs_shows_every_cpu),
 	KUNIT_CASE_SLOW(offline_cpu_refuses_and_owes_nothing),
 	{}
 };

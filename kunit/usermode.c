@@ -83,6 +83,8 @@ static int bind_to_cpu(struct subprocess_info *info, struct cred *new)
 {
 	struct cpuword_user *user = info->data;
 
+	/* The scheduler's fair server would interrupt a fair task every second. */
+	sched_set_fifo(current);
 	return set_cpus_allowed_ptr(current, cpumask_of(user->cpu));
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The architecture's side of the word: defaults that defer nothing.
+ * The architecture's side of the word: defaults that defer no flush, no sync.
  *
  * An architecture selects HAVE_CPUWORD and overrides in <asm/cpuword.h>: it
  * defines the function and a macro of the same name, then includes this
@@ -18,7 +18,7 @@
  * In every address-space tag, global ones included.  Must be __always_inline,
  * idempotent and safe in NMI and may not touch vmalloc memory.
  *
- * Context: entry code, RCU watching or about to, interrupts off or NMI.
+ * Context: entry code, RCU watching, interrupts off or NMI.
  */
 static __always_inline void arch_cpuword_flush_tlb_kernel(void) { }
 #define arch_cpuword_flush_tlb_kernel arch_cpuword_flush_tlb_kernel
