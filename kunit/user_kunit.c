@@ -48,7 +48,7 @@ static void hold_syscall(struct cpuword_user *user)
 	struct hold *hold = user->data;
 	unsigned long end = jiffies + HOLD_JIFFIES;
 
-	hold->counter = ct_rcu_watching();
+	hold->counter = ct_rcu_watching_cpu(user->cpu);
 	/* Pairs with wait_entered(). */
 	smp_store_release(&hold->entered, true);
 	while (!READ_ONCE(hold->let_go) && time_before(jiffies, end))
@@ -90,7 +90,7 @@ static void look_syscall(struct cpuword_user *user)
 {
 	struct seen *seen = user->data;
 
-	seen->word = atomic_long_read(this_cpuword());
+	seen->word = atomic_long_read(cpuword_of(user->cpu));
 }
 
 static void user_takes_work_without_interrupt(struct kunit *test)
