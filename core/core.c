@@ -70,7 +70,6 @@ static_assert(ARRAY_SIZE(cpuword_ctx_names) == CPUWORD_CTX_NR);
 
 /* --- The owner's side --- */
 
-/* Both at once is the common case: text and page tables change together. */
 static noinstr void cpuword_run_early(unsigned long work)
 {
 	if (work & CPUWORD_TLB)

@@ -55,16 +55,24 @@ static void hold_syscall(struct cpuword_user *user)
 		cpu_relax();
 }
 
-static void wait_entered(struct kunit *test, struct hold *hold)
+/* Returns once the task is held; with what to pass to wait_done(). */
+static unsigned long hold_in_syscall(struct kunit *test, struct cpuword_user *user,
+				     struct hold *hold)
 {
 	unsigned long end = jiffies + HOLD_JIFFIES;
+	unsigned long command;
 
+	user->syscall = hold_syscall;
+	user->data = hold;
+	command = cpuword_user_command(user);
 	/* Pairs with hold_syscall(). */
 	while (!smp_load_acquire(&hold->entered)) {
 		if (time_after(jiffies, end))
 			KUNIT_FAIL_AND_ABORT(test, "no system call");
 		msleep(20);
 	}
+
+	return command;
 }
 
 static void wait_done(struct kunit *test, struct cpuword_user *user,
@@ -146,10 +154,7 @@ static void cpu_in_system_call_refuses(struct kunit *test)
 	struct hold hold = {};
 	unsigned long command;
 
-	user->syscall = hold_syscall;
-	user->data = &hold;
-	command = cpuword_user_command(user);
-	wait_entered(test, &hold);
+	command = hold_in_syscall(test, user, &hold);
 	KUNIT_EXPECT_FALSE(test, cpuword_defer(user->cpu, CPUWORD_TLB));
 	KUNIT_EXPECT_EQ(test, word_of(user->cpu) & CPUWORD_WORK_MASK, 0);
 	WRITE_ONCE(hold.let_go, true);
@@ -246,10 +251,7 @@ static void cpu_in_system_call_cannot_be_pinned(struct kunit *test)
 	unsigned long command;
 	bool pinned;
 
-	user->syscall = hold_syscall;
-	user->data = &hold;
-	command = cpuword_user_command(user);
-	wait_entered(test, &hold);
+	command = hold_in_syscall(test, user, &hold);
 	local_irq_disable();
 	pinned = cpuword_pin(user->cpu);
 	local_irq_enable();
@@ -279,18 +281,13 @@ static void quick_round_trip_is_noticed(struct kunit *test)
 	struct hold first = {}, second = {};
 	unsigned long command;
 
-	user->syscall = hold_syscall;
-	user->data = &first;
-	command = cpuword_user_command(user);
-	wait_entered(test, &first);
+	command = hold_in_syscall(test, user, &first);
 	KUNIT_EXPECT_EQ(test, ct_rcu_watching_cpu_acquire(user->cpu), first.counter);
 	KUNIT_EXPECT_TRUE(test, first.counter & CT_RCU_WATCHING);
 	WRITE_ONCE(first.let_go, true);
 	wait_done(test, user, command);
 
-	user->data = &second;
-	command = cpuword_user_command(user);
-	wait_entered(test, &second);
+	command = hold_in_syscall(test, user, &second);
 	KUNIT_EXPECT_TRUE(test, second.counter & CT_RCU_WATCHING);
 	if (!IS_ENABLED(CONFIG_CPUWORD_TORTURE_COUNTER))
 		KUNIT_EXPECT_NE(test, second.counter, first.counter);
@@ -306,10 +303,7 @@ static void grace_period_waits_for_a_reader(struct kunit *test)
 	struct hold hold = {};
 	unsigned long command;
 
-	user->syscall = hold_syscall;
-	user->data = &hold;
-	command = cpuword_user_command(user);
-	wait_entered(test, &hold);
+	command = hold_in_syscall(test, user, &hold);
 	/* hold_syscall() does not schedule: that is a reader without preemption. */
 	start_poll_synchronize_rcu_full(&cookie);
 	msleep(100);
