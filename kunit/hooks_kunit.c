@@ -123,6 +123,18 @@ static bool every_entry_flushes(void)
 #endif
 }
 
+/* A window that is no longer mapped, but that the CPU has a translation of. */
+static struct window *window_open_stale(struct kunit *test)
+{
+	struct window *w = window_open(test);
+	struct look l = on_cpu(test, w, look);
+
+	KUNIT_ASSERT_EQ(test, l.ret, 0);
+	window_set(w, __pte(0));
+
+	return w;
+}
+
 /* --- Cases --- */
 
 static void stale_translation_is_gone_after_tlb_work(struct kunit *test)
@@ -148,12 +160,9 @@ static void stale_translation_is_gone_after_tlb_work(struct kunit *test)
 
 static void isync_work_alone_flushes_nothing(struct kunit *test)
 {
-	struct window *w = window_open(test);
+	struct window *w = window_open_stale(test);
 	struct look l;
 
-	l = on_cpu(test, w, look);
-	KUNIT_ASSERT_EQ(test, l.ret, 0);
-	window_set(w, __pte(0));
 	defer(test, w, CPUWORD_ISYNC);
 	l = on_cpu(test, w, look);
 	if (l.ret && every_entry_flushes())
@@ -218,13 +227,10 @@ static void stale_instruction_is_gone_after_both(struct kunit *test)
 
 static void strict_flush_is_done_on_return(struct kunit *test)
 {
-	struct window *w = window_open(test);
+	struct window *w = window_open_stale(test);
 	unsigned long addr = (unsigned long)w->addr;
 	struct look l;
 
-	l = on_cpu(test, w, look);
-	KUNIT_ASSERT_EQ(test, l.ret, 0);
-	window_set(w, __pte(0));
 	/* Strict: done when it returns, and nothing is owed. */
 	flush_tlb_kernel_range(addr, addr + PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(cpuword_of(w->cpu)) & CPUWORD_TLB, 0);
@@ -234,13 +240,10 @@ static void strict_flush_is_done_on_return(struct kunit *test)
 
 static void strict_flush_heals_a_deferred_one(struct kunit *test)
 {
-	struct window *w = window_open(test);
+	struct window *w = window_open_stale(test);
 	unsigned long addr = (unsigned long)w->addr;
 	struct look l;
 
-	l = on_cpu(test, w, look);
-	KUNIT_ASSERT_EQ(test, l.ret, 0);
-	window_set(w, __pte(0));
 	flush_tlb_kernel_range_deferrable(addr, addr + PAGE_SIZE);
 	flush_tlb_kernel_range(addr, addr + PAGE_SIZE);
 	l = on_cpu(test, w, look);

@@ -55,7 +55,7 @@ static void hold_syscall(struct cpuword_user *user)
 		cpu_relax();
 }
 
-/* Returns once the task is held; with what to pass to wait_done(). */
+/* Returns once the task is held; with what to pass to cpuword_user_wait_done(). */
 static unsigned long hold_in_syscall(struct kunit *test, struct cpuword_user *user,
 				     struct hold *hold)
 {
@@ -73,19 +73,6 @@ static unsigned long hold_in_syscall(struct kunit *test, struct cpuword_user *us
 	}
 
 	return command;
-}
-
-static void wait_done(struct kunit *test, struct cpuword_user *user,
-		      unsigned long command)
-{
-	unsigned long end = jiffies + HOLD_JIFFIES;
-
-	while (!cpuword_user_done(user, command)) {
-		if (time_after(jiffies, end))
-			KUNIT_FAIL_AND_ABORT(test, "no return from the system call");
-		msleep(20);
-	}
-	cpuword_user_wait_spinning(test, user);
 }
 
 /* --- Deferral --- */
@@ -158,7 +145,7 @@ static void cpu_in_system_call_refuses(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, cpuword_defer(user->cpu, CPUWORD_TLB));
 	KUNIT_EXPECT_EQ(test, word_of(user->cpu) & CPUWORD_WORK_MASK, 0);
 	WRITE_ONCE(hold.let_go, true);
-	wait_done(test, user, command);
+	cpuword_user_wait_done(test, user, command);
 }
 
 static void idle_cpu_refuses(struct kunit *test)
@@ -234,7 +221,7 @@ static void pinned_cpu_stays_out_of_the_kernel(struct kunit *test)
 		cpuword_unpin(user->cpu);
 	local_irq_restore(flags);
 
-	wait_done(test, user, command);
+	cpuword_user_wait_done(test, user, command);
 	KUNIT_EXPECT_TRUE(test, pinned);
 	KUNIT_EXPECT_FALSE(test, again);
 	KUNIT_EXPECT_FALSE(test, done);
@@ -257,7 +244,7 @@ static void cpu_in_system_call_cannot_be_pinned(struct kunit *test)
 	local_irq_enable();
 	KUNIT_EXPECT_FALSE(test, pinned);
 	WRITE_ONCE(hold.let_go, true);
-	wait_done(test, user, command);
+	cpuword_user_wait_done(test, user, command);
 }
 
 /* --- RCU --- */
@@ -285,14 +272,14 @@ static void quick_round_trip_is_noticed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ct_rcu_watching_cpu_acquire(user->cpu), first.counter);
 	KUNIT_EXPECT_TRUE(test, first.counter & CT_RCU_WATCHING);
 	WRITE_ONCE(first.let_go, true);
-	wait_done(test, user, command);
+	cpuword_user_wait_done(test, user, command);
 
 	command = hold_in_syscall(test, user, &second);
 	KUNIT_EXPECT_TRUE(test, second.counter & CT_RCU_WATCHING);
 	if (!IS_ENABLED(CONFIG_CPUWORD_TORTURE_COUNTER))
 		KUNIT_EXPECT_NE(test, second.counter, first.counter);
 	WRITE_ONCE(second.let_go, true);
-	wait_done(test, user, command);
+	cpuword_user_wait_done(test, user, command);
 }
 
 /* A reader in a system call is waited for. */
@@ -310,7 +297,7 @@ static void grace_period_waits_for_a_reader(struct kunit *test)
 	if (!IS_ENABLED(CONFIG_PREEMPT_RCU))
 		KUNIT_EXPECT_FALSE(test, poll_state_synchronize_rcu_full(&cookie));
 	WRITE_ONCE(hold.let_go, true);
-	wait_done(test, user, command);
+	cpuword_user_wait_done(test, user, command);
 	synchronize_rcu();
 	KUNIT_EXPECT_TRUE(test, poll_state_synchronize_rcu_full(&cookie));
 }

@@ -191,7 +191,7 @@ void cpuword_user_wait_spinning(struct kunit *test, struct cpuword_user *user)
  * cpuword_user_command - tell a task to make a system call
  * @user: the task
  *
- * Return: for cpuword_user_done().
+ * Return: for cpuword_user_wait_done().
  */
 unsigned long cpuword_user_command(struct cpuword_user *user)
 {
@@ -202,33 +202,32 @@ unsigned long cpuword_user_command(struct cpuword_user *user)
 }
 
 /**
- * cpuword_user_done - has the task returned from its system call?
+ * cpuword_user_wait_done - wait until a task has returned from a system call
+ * @test: the test, which fails if that takes too long
  * @user: the task
  * @command: what cpuword_user_command() returned
  *
- * Return: true if it has.
+ * On return the task spins again.
  */
-bool cpuword_user_done(struct cpuword_user *user, unsigned long command)
+void cpuword_user_wait_done(struct kunit *test, struct cpuword_user *user,
+			    unsigned long command)
 {
-	return READ_ONCE(user->shared->done) == command;
+	unsigned long end = jiffies + WAIT_JIFFIES;
+
+	while (READ_ONCE(user->shared->done) != command) {
+		if (time_after(jiffies, end))
+			KUNIT_FAIL_AND_ABORT(test, "no system call by CPU %d", user->cpu);
+		msleep(20);
+	}
+	cpuword_user_wait_spinning(test, user);
 }
 
 /**
  * cpuword_user_syscall - have a task make a system call, and wait for it
  * @test: the test, which fails if that takes too long
  * @user: the task
- *
- * On return the task spins again.
  */
 void cpuword_user_syscall(struct kunit *test, struct cpuword_user *user)
 {
-	unsigned long end = jiffies + WAIT_JIFFIES;
-	unsigned long command = cpuword_user_command(user);
-
-	while (!cpuword_user_done(user, command)) {
-		if (time_after(jiffies, end))
-			KUNIT_FAIL_AND_ABORT(test, "no system call by CPU %d", user->cpu);
-		msleep(20);
-	}
-	cpuword_user_wait_spinning(test, user);
+	cpuword_user_wait_done(test, user, cpuword_user_command(user));
 }

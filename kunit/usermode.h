@@ -34,7 +34,8 @@ struct cpuword_user *cpuword_user_start(struct kunit *test, int cpu);
 void cpuword_user_stop(void *user);
 void cpuword_user_wait_spinning(struct kunit *test, struct cpuword_user *user);
 unsigned long cpuword_user_command(struct cpuword_user *user);
-bool cpuword_user_done(struct cpuword_user *user, unsigned long command);
+void cpuword_user_wait_done(struct kunit *test, struct cpuword_user *user,
+			    unsigned long command);
 void cpuword_user_syscall(struct kunit *test, struct cpuword_user *user);
 
 #endif /* __KERNEL__ */
