@@ -9,6 +9,7 @@
 #include <linux/cpuword_state.h>
 #include <linux/smp.h>
 
+#include <asm/cacheflush.h>
 #include <asm/sections.h>
 #include <asm/tlbflush.h>
 
@@ -24,6 +25,7 @@ unsigned long cpuword_late_register(cpuword_late_fn fn);
 void cpuword_late_unregister(unsigned long work);
 void on_each_cpu_deferrable(smp_call_func_t func, void *info,
 			    unsigned long work);
+void smp_call_function_in_kernel(smp_call_func_t func, void *info);
 bool cpuword_track_all(void);
 
 #else
@@ -41,6 +43,11 @@ static inline void on_each_cpu_deferrable(smp_call_func_t func, void *info,
 					  unsigned long work)
 {
 	on_each_cpu(func, info, 1);
+}
+
+static inline void smp_call_function_in_kernel(smp_call_func_t func, void *info)
+{
+	smp_call_function(func, info, 1);
 }
 
 static inline bool cpuword_track_all(void)
@@ -73,6 +80,11 @@ static inline bool cpuword_text_deferrable(const void *addr)
  */
 #ifndef flush_tlb_kernel_range_deferrable
 #define flush_tlb_kernel_range_deferrable flush_tlb_kernel_range
+#endif
+
+/* The same for new kernel text, of modules or the BPF JIT. */
+#ifndef flush_icache_range_deferrable
+#define flush_icache_range_deferrable flush_icache_range
 #endif
 
 #endif /* _LINUX_CPUWORD_H */
