@@ -834,14 +834,14 @@ static const char *prepare_module(void)
 
 static int insert(const char *path, const char *text)
 {
-	const char *end = path + strlen(path) - 3;
-	int fd = open(path, O_RDONLY), result;
+	int fd = open(path, O_RDONLY), flags = 0, result;
 
 	if (fd < 0)
 		return -1;
 	/* One that is not .ko is compressed: the kernel unpacks it. */
-	result = syscall(__NR_finit_module, fd, text,
-			 strcmp(end, ".ko") ? 4 : 0);
+	if (strcmp(path + strlen(path) - 3, ".ko"))
+		flags = 4;	/* MODULE_INIT_COMPRESSED_FILE */
+	result = syscall(__NR_finit_module, fd, text, flags);
 	close(fd);
 	return result;
 }
