@@ -755,13 +755,14 @@ static const char *flip(long times)
 }
 
 /*
- * bpf: socket filters, compiled by the JIT and freed with their sockets. So
- * long, and so many before they go, that the JIT also needs new memory.
+ * bpf: socket filters, compiled by the JIT and freed with their sockets. Some
+ * are there at once, so that the JIT also needs new memory and frees it; on a
+ * machine that has programs of its own many, and long ones.
  */
 #define JIT "/proc/sys/net/core/bpf_jit_enable"
 #define MAX_FILTERS 256
 
-static const char *attach(long times, int length)
+static const char *attach(long times, int length, int at_once)
 {
 	static struct sock_filter code[2000];
 	struct { unsigned short len; struct sock_filter *filter; } prog = {
@@ -769,8 +770,8 @@ static const char *attach(long times, int length)
 	};
 	struct sock_filter accept = BPF_STMT(BPF_RET | BPF_K, 0xffff);
 	struct sock_filter count = BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, 1);
-	int fd[MAX_FILTERS], n = 0, i;
 	const char *failed = NULL;
+	int fd[MAX_FILTERS], n = 0, i;
 
 	for (i = 0; i < length - 1; i++)
 		code[i] = count;
@@ -782,9 +783,11 @@ static const char *attach(long times, int length)
 			    26 /* SO_ATTACH_FILTER */, &prog,
 			    sizeof(prog)) < 0)
 			failed = "attaching a socket filter";
-		if (++n == MAX_FILTERS || failed || !times)
-			while (n)
-				close(fd[--n]);
+		if (++n < at_once && !failed && times)
+			continue;
+		while (n)
+			close(fd[--n]);
+		msleep(10);	/* RCU and a kworker free them */
 	}
 	return failed;
 }
@@ -796,7 +799,7 @@ static const char *prepare_bpf(void)
 
 static const char *bpf(long times)
 {
-	return attach(times, 2000);
+	return emulated ? attach(times, 100, 16) : attach(times, 2000, 256);
 }
 
 /*
@@ -811,7 +814,7 @@ static const char *prepare_setmem(void)
 
 static const char *setmem(long times)
 {
-	return attach(times, 1);
+	return attach(times, 1, 16);
 }
 
 /* module: load and unload */
@@ -979,24 +982,17 @@ static void finish_ftrace(void)
 			NULL), O_WRONLY | O_TRUNC));
 }
 
-/* BPF maps, made and freed: memory that the kernel maps for the asking */
-static const char *make_maps(long times, int type, int value, int entries)
+/* A BPF map: memory that the kernel maps for the asking. Closed, it is freed. */
+static int make_map(int type, int value, int entries)
 {
 	union bpf_attr attr;
-	int fd;
 
 	memset(&attr, 0, sizeof(attr));
 	attr.map_type = type;
 	attr.key_size = 4;
 	attr.value_size = value;
 	attr.max_entries = entries;
-	while (times--) {
-		fd = syscall(__NR_bpf, BPF_MAP_CREATE, &attr, sizeof(attr));
-		if (fd < 0)
-			return "creating a BPF map";
-		close(fd);
-	}
-	return NULL;
+	return syscall(__NR_bpf, BPF_MAP_CREATE, &attr, sizeof(attr));
 }
 
 /*
@@ -1008,9 +1004,16 @@ static const char *vmalloc(long times)
 {
 	const char *path = parameter("vmalloc", "");
 	char text[PATH];
+	int fd;
 
+	while (!*path && times--) {
+		fd = make_map(BPF_MAP_TYPE_ARRAY, 4096, 4096);
+		if (fd < 0)
+			return "creating a BPF map";
+		close(fd);
+	}
 	if (!*path)
-		return make_maps(times, BPF_MAP_TYPE_ARRAY, 4096, 4096);
+		return NULL;
 	join(text, "run_test_mask=1024 nr_pages=4096 test_loop_count=",
 	     itoa(times), NULL);
 	/* EAGAIN is how the module says that it is done. */
@@ -1020,18 +1023,27 @@ static const char *vmalloc(long times)
 }
 
 /*
- * percpu: chunks of the percpu allocator come, are emptied and go. Freeing is
- * left to a kworker, which has to get there before the next ones come.
+ * percpu: maps of 128 KB a CPU fill some chunks. Without every second one these
+ * are half empty, and pages are taken out of them; without the others they go.
+ * Freeing is left to kworkers, which have to get there in between.
  */
 static const char *percpu(long times)
 {
-	const char *failed = NULL;
+	int map[16], i;
 
-	while (!failed && times--) {
-		failed = make_maps(1, BPF_MAP_TYPE_PERCPU_ARRAY, 8192, 64);
+	while (times--) {
+		for (i = 0; i < 16; i++)
+			map[i] = make_map(BPF_MAP_TYPE_PERCPU_ARRAY, 8192, 16);
+		for (i = 0; i < 16; i += 2)
+			close(map[i]);
 		msleep(20);
+		for (i = 1; i < 16; i += 2)
+			close(map[i]);
+		msleep(20);
+		if (map[15] < 0)
+			return "creating a BPF map";
 	}
-	return failed;
+	return NULL;
 }
 
 static const struct load loads[] = {
