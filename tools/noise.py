@@ -635,6 +635,11 @@ def measure_here(args, loads, interrupt):
 MAX_ROWS = 8
 
 
+def has_fences(run):
+    return any(any(kinds.values()) for m in run.loads.values()
+               for kinds in m.fences.values())
+
+
 def columns(runs, threshold):
     """(title, value of a CPU in a load). A run that has no value gives None;
     a column without any is left out."""
@@ -648,8 +653,7 @@ def columns(runs, threshold):
     traced = all(run.traced for run in runs.values())
     entries = all("context_tracking/user_exit" not in run.missing
                   for run in runs.values())
-    fences = any(m.fences for run in runs.values()
-                 for m in run.loads.values())
+    fences = any(map(has_fences, runs.values()))
     deferring = [title for title, run in runs.items()
                  if any(any(c.values()) for m in run.loads.values()
                         for c in m.deferred.values())]
@@ -760,8 +764,7 @@ def verdict(off, on):
 
     before, after = (total(run, Measured.deferrable) for run in (off, on))
     rest = total(on, Measured.ipis) - after
-    unit = ("IPIs and fences" if any(m.fences for m in on.loads.values())
-            else "IPIs")
+    unit = "IPIs and fences" if has_fences(on) else "IPIs"
     print(f"\nAn isolated CPU is sent {before} {unit} that can be deferred "
           f"with deferral off, {after} with it on; and {rest} others.")
 
@@ -780,7 +783,7 @@ MARKS = {
     "deferred instead": ("#7fbf7b", {"deferral"}),
 }
 MAX_LANES = 12
-LANE = 46       # pixels
+LANE = 50       # pixels
 
 
 def lanes(runs):
@@ -803,7 +806,7 @@ def marks(run, loads, cpus, with_gaps):
             # What is before the load's start is not its doing.
             if 0 <= x <= 1:
                 # To the pixel: more would only make the file longer.
-                found[mark].add((round(i + 0.03 + 0.94 * x, 3),
+                found[mark].add((round(i + 0.02 + 0.76 * x, 3),
                                  cpus.index(cpu)))
 
         for event in m.events:
@@ -831,7 +834,7 @@ def picture(runs, title, out, with_gaps):
     panel, top, bottom = height + 74, 70, 40
     total = top + panel * len(runs) + bottom
     text = [
-        f"set terminal pngcairo size 1500,{total} font 'sans,11'",
+        f"set terminal pngcairo size 1500,{total} font 'sans,11' noenhanced",
         f"set output '{out / 'noise.png'}'",
         f"set multiplot title \"{title}\" font 'sans,14'",
         f"set xrange [0:{len(loads)}]", f"set yrange [0:{len(cpus)}]",
@@ -863,8 +866,8 @@ def picture(runs, title, out, with_gaps):
                 n = (m.ipis(cpu) if run.traced else
                      sum(m.interrupts[cpu].values()))
                 text.append(
-                    f"set label \"{n}\" at {i + .985},{y + .80} right front "
-                    f"font 'sans Bold,11' tc rgb "
+                    f"set label \"{n}\" at {i + .985},{y + .5} right front "
+                    f"font 'sans Bold,12' tc rgb "
                     f"'{'#b00000' if n else '#007000'}'")
             about = (f"{load}  {m.count} x, {m.milliseconds / 1000:.1f} s"
                      if m else f"{load}: left out")
@@ -881,7 +884,7 @@ def picture(runs, title, out, with_gaps):
             text += ["-1 -1", "EOD"]
             plots.append(
                 f"{block} using 1:2:(0):({0.86 / len(shown):.3f}) with vectors "
-                f"nohead lw 1.2 lc rgb '{MARKS[mark][0]}'")
+                f"nohead lw 1.3 lc rgb '{MARKS[mark][0]}'")
         if number == len(runs) - 1:
             for row, mark in enumerate(shown):
                 text.append(
@@ -893,7 +896,7 @@ def picture(runs, title, out, with_gaps):
                 + ("IPIs and fences sent" if run.traced else "interrupts")
                 + f" in the load\" at screen 0.985,screen {18 / total:.4f} "
                 "right")
-        text.append("plot " + ", ".join(plots))
+        text.append("plot " + (", ".join(plots) or "NaN"))
     text.append("unset multiplot")
     script = out / "noise.gp"
     script.write_text("\n".join(text) + "\n")
@@ -1001,6 +1004,8 @@ class Checks:
 
 def report(runs, title, args, out, guest):
     print(f"\n{title}")
+    if any(run.interrupted for run in runs.values()):
+        print("Interrupted: this is what there was by then.")
     table(runs, args.threshold)
     if guest:
         print("The gaps are those of an emulator whose CPUs take turns.")
@@ -1069,7 +1074,7 @@ def here(args, loads, interrupt):
         skipped({"": run})
         die("no load was done")
     cpus = spread_of_cpus(run.isolated)
-    report({"now": run}, f"{os.uname().nodename}, Linux {run.release}, "
+    report({"this machine": run}, f"{os.uname().nodename}, Linux {run.release}, "
            f"CPUs {cpus}", args, args.out or BUILD / "noise", False)
     return 130 if run.interrupted else 0
 

@@ -1088,7 +1088,7 @@ static void measure(const struct load *load, long times, long seconds)
 {
 	const char *failed;
 	char line[PATH];
-	uint64_t t0;
+	uint64_t start, end;
 
 	printf("@@ load name=%s\n", load->name);
 	failed = load->prepare();
@@ -1112,10 +1112,11 @@ static void measure(const struct load *load, long times, long seconds)
 	msleep(50);
 	keep_statistics("before");
 
-	t0 = now_ns();
+	start = now_ns();
 	times = repeat(load, times, seconds);
 	/* What is freed by RCU or by a kworker belongs to the load too. */
 	msleep(300);
+	end = now_ns();
 
 	keep_statistics("after");
 	trace_off("cpuword-isolated");
@@ -1126,8 +1127,8 @@ static void measure(const struct load *load, long times, long seconds)
 	keep_traces();
 	keep("@@ done");
 	keep_number("times", times);
-	keep_number("start", us_since(t0));
-	keep_number("us", (now_ns() - t0) / 1000);
+	keep_number("start", us_since(start));
+	keep_number("us", (end - start) / 1000);
 	keep("\n");
 	print_record();
 	load->finish();
@@ -1207,6 +1208,14 @@ static int choose_cpus(void)
 	if (!nr_isolated) {
 		printf("@@ error no isolated CPUs: boot with nohz_full=<list>, or name CPUs with cpus=\n");
 		return -1;
+	}
+	for (i = 0; i < nr_isolated; i++) {
+		for (c = 0; c < nr_online && online[c] != isolated[i]; )
+			c++;
+		if (c == nr_online) {
+			printf("@@ error CPU %d is not online\n", isolated[i]);
+			return -1;
+		}
 	}
 	for (c = 0; c < nr_online; c++) {
 		for (i = 0; i < nr_isolated && isolated[i] != online[c]; )
