@@ -787,7 +787,7 @@ static const char *attach(long times, int length, int at_once)
 			continue;
 		while (n)
 			close(fd[--n]);
-		msleep(10);	/* RCU and a kworker free them */
+		msleep(50);	/* RCU and a kworker free them */
 	}
 	return failed;
 }
@@ -1047,14 +1047,14 @@ static const char *percpu(long times)
 }
 
 static const struct load loads[] = {
-	{ "static-key", prepare_none, flip, finish_none, 10 },
-	{ "vmalloc", prepare_none, vmalloc, finish_none, 1000 },
-	{ "module", prepare_module, module, finish_none, 10 },
+	{ "static-key", prepare_none, flip, finish_none, 1 },
+	{ "vmalloc", prepare_none, vmalloc, finish_none, 100 },
+	{ "module", prepare_module, module, finish_none, 1 },
 	{ "bpf", prepare_bpf, bpf, change_back, MAX_FILTERS },
-	{ "setmem", prepare_setmem, setmem, change_back, 50 },
+	{ "setmem", prepare_setmem, setmem, change_back, 16 },
 	{ "kprobe", prepare_kprobe, kprobe, remove_probes, 1 },
-	{ "ftrace", prepare_ftrace, ftrace, finish_ftrace, 5 },
-	{ "percpu", prepare_none, percpu, finish_none, 10 },
+	{ "ftrace", prepare_ftrace, ftrace, finish_ftrace, 1 },
+	{ "percpu", prepare_none, percpu, finish_none, 1 },
 	{ "idle", prepare_none, idle, finish_none, 10 },
 };
 
