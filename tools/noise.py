@@ -217,6 +217,12 @@ class Measured:
     def ipis(self, cpu):
         return sum(self.sent[cpu].values())
 
+    def arrived(self, cpu):
+        """The same, but fences as the firmware counts them."""
+        return (sum(n for (kind, _), n in self.sent[cpu].items()
+                    if kind not in FENCES.values())
+                + sum(self.fences[cpu].values()))
+
     def deferrable(self, cpu):
         """How many IPIs and fences it got that could have been deferred."""
         ipis = fences = 0
@@ -868,7 +874,7 @@ def picture(runs, title, out, with_gaps):
                             "solid noborder behind")
                 if not m:
                     continue
-                n = (m.ipis(cpu) if run.traced else
+                n = (m.arrived(cpu) if run.traced else
                      sum(m.interrupts[cpu].values()))
                 text.append(
                     f"set label \"{n}\" at {i + .985},{y + .5} right front "
@@ -898,9 +904,9 @@ def picture(runs, title, out, with_gaps):
                     f"font 'sans Bold,12' tc rgb '{MARKS[mark][0]}'")
             text.append(
                 "set label \"The numbers: "
-                + ("IPIs and fences sent" if run.traced else "interrupts")
-                + f" in the load\" at screen 0.985,screen {18 / total:.4f} "
-                "right")
+                + ("interrupts" if not run.traced else "IPIs and fences"
+                   if has_fences(run) else "IPIs")
+                + f" to the CPU\" at screen 0.985,screen {18 / total:.4f} right")
         text.append("plot " + (", ".join(plots) or "NaN"))
     text.append("unset multiplot")
     script = out / "noise.gp"
