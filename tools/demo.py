@@ -267,7 +267,8 @@ class Run:
 # --- the report ---
 
 def unit(run):
-    return "fences" if any(run.phases["text"].fences.values()) else "IPIs"
+    return "fences" if any(any(counts.values()) for counts in
+                           run.phases["text"].fences.values()) else "IPIs"
 
 
 def relevant(run, phase, cpu):
@@ -376,7 +377,7 @@ def verdict(runs, arch):
                    for n in on.phases[phase].sent[cpu].values())
                for cpu in on.isolated)
     print(f"\nWith deferral an isolated CPU receives, at most: "
-          f"{', '.join(parts)} {unit(on)}; and {rest} of all sources "
+          f"{', '.join(parts)} {unit(off)}; and {rest} of all sources "
           "together with deferral on, listed above.")
 
 
@@ -432,6 +433,9 @@ def main():
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--append", default="", metavar="ARGS",
                         help="more for the kernel's command line")
+    parser.add_argument("--machine", metavar="OPTIONS",
+                        help="more for QEMU's -machine, as aia=aplic-imsic "
+                        "(riscv: IPIs in place of remote fences)")
     parser.add_argument("--stock", action="store_true",
                         help="the stock kernel instead of ours")
     parser.add_argument("--check", action="store_true",
@@ -439,6 +443,9 @@ def main():
     args = parser.parse_args()
     run_kunit.accel(args.arch)
     arch = vm.ARCHES[args.arch]
+    if args.machine:
+        # QEMU merges it with the one that is there.
+        arch.machine += ["-machine", args.machine]
 
     built = vm.build_kernel(args.arch, args.kernel, args.jobs, args.stock)
     program = vm.build_guest(arch, args.kernel, built.linux, "demo")
