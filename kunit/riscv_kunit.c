@@ -15,6 +15,7 @@
 #include <linux/kernel_stat.h>
 #include <linux/memory.h>
 #include <linux/mm.h>
+#include <linux/sched/mm.h>
 #include <linux/set_memory.h>
 #include <linux/smp.h>
 #include <linux/tick.h>
@@ -358,6 +359,19 @@ static void icache_flush_is_strict_unless_deferrable(struct kunit *test)
 	expect_strict(test, sent);
 }
 
+/* To the SBI an empty mask is every hart. */
+static void user_text_that_nobody_runs_sends_nothing(struct kunit *test)
+{
+	struct sent *sent = start(test);
+	struct mm_struct *mm = mm_alloc();
+
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	begin(test, sent);
+	flush_icache_mm(mm, false);
+	expect_deferred(test, sent, 0);
+	mmput(mm);
+}
+
 static void free_text(void *addr)
 {
 	execmem_free(addr);
@@ -463,6 +477,7 @@ static struct kunit_case riscv_cases[] = {
 	KUNIT_CASE_SLOW(split_is_strict),
 	KUNIT_CASE_SLOW(linear_mapping_permissions_are_strict),
 	KUNIT_CASE_SLOW(icache_flush_is_strict_unless_deferrable),
+	KUNIT_CASE_SLOW(user_text_that_nobody_runs_sends_nothing),
 	KUNIT_CASE_SLOW(executable_kernel_mapping_is_deferred),
 	KUNIT_CASE_SLOW(patched_text_is_deferred),
 	KUNIT_CASE_SLOW(patched_entry_text_is_strict),
