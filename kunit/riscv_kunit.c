@@ -8,6 +8,7 @@
  * may be sent.
  */
 #include <kunit/test.h>
+#include <linux/cacheflush.h>
 #include <linux/cpuword.h>
 #include <linux/delay.h>
 #include <linux/execmem.h>
@@ -22,7 +23,6 @@
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
-#include <asm/cacheflush.h>
 #include <asm/patch.h>
 #include <asm/sbi.h>
 #include <asm/trace.h>
