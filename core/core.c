@@ -313,23 +313,39 @@ void on_each_cpu_deferrable(smp_call_func_t func, void *info,
 }
 EXPORT_SYMBOL_GPL(on_each_cpu_deferrable);
 
-static bool cpuword_wants_call(int cpu, void *info)
+/**
+ * cpuword_in_user - may a CPU be left out, being in user mode?
+ * @cpu: the CPU
+ *
+ * The caller executes smp_mb() first, which pairs with the RMW in
+ * cpuword_enter().  Then, if @cpu is in user mode, what it did in the kernel
+ * before is visible to the caller, and what the caller stored before smp_mb()
+ * is to @cpu from its next entry on.
+ *
+ * Context: any.
+ * Return: true if @cpu is tracked and in user mode; always false while
+ * deferral is off.
+ */
+bool cpuword_in_user(int cpu)
 {
 	unsigned long word;
 
-	if (cpu == smp_processor_id())
-		return false;
 	if (READ_ONCE(cpuword_deferring) != CPUWORD_ON)
-		return true;
+		return false;
 
 	/* Pairs with the release in cpuword_exit(). */
 	word = atomic_long_read_acquire(cpuword_of(cpu));
 	if (!cpuword_in_eqs(word) || cpuword_ctx(word) != CPUWORD_CTX_USER)
-		return true;
+		return false;
 
 	this_cpu_inc(cpuword_stats.skipped);
 	trace_cpuword_defer(cpu, 0, "skipped");
-	return false;
+	return true;
+}
+
+static bool cpuword_wants_call(int cpu, void *info)
+{
+	return cpu != smp_processor_id() && !cpuword_in_user(cpu);
 }
 
 /**
@@ -347,7 +363,7 @@ static bool cpuword_wants_call(int cpu, void *info)
  */
 void smp_call_function_in_kernel(smp_call_func_t func, void *info)
 {
-	/* Pairs with the RMW in cpuword_enter(). */
+	/* See cpuword_in_user(). */
 	smp_mb();
 	on_each_cpu_cond(cpuword_wants_call, func, info, true);
 }

@@ -15,6 +15,10 @@
 
 #include "usermode.h"
 
+#ifndef MCOUNT_INSN_SIZE
+#define MCOUNT_INSN_SIZE 0
+#endif
+
 /* What is done while a task is in user mode, and what becomes of it. */
 struct watched {
 	struct cpuword_user	*user;

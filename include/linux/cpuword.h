@@ -19,6 +19,7 @@ typedef void (*cpuword_late_fn)(void);
 
 bool cpuword_defer(int cpu, unsigned long work);
 void cpuword_defer_mask(struct cpumask *cpus, unsigned long work);
+bool cpuword_in_user(int cpu);
 bool cpuword_pin(int cpu);
 void cpuword_unpin(int cpu);
 unsigned long cpuword_late_register(cpuword_late_fn fn);
@@ -37,6 +38,11 @@ static inline bool cpuword_defer(int cpu, unsigned long work)
 
 static inline void cpuword_defer_mask(struct cpumask *cpus, unsigned long work)
 {
+}
+
+static inline bool cpuword_in_user(int cpu)
+{
+	return false;
 }
 
 static inline void on_each_cpu_deferrable(smp_call_func_t func, void *info,
