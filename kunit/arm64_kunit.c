@@ -3,15 +3,18 @@
  * What arm64's own callers leave to a CPU in user mode, and what they do not.
  */
 #include <kunit/test.h>
-#include <linux/cpuword.h>
+#include <linux/cpuword_quarantine.h>
 #include <linux/delay.h>
 #include <linux/kernel_stat.h>
 #include <linux/vmalloc.h>
 
 #include <asm/cacheflush.h>
+#include <asm/cpufeature.h>
 #include <asm/insn.h>
 #include <asm/patching.h>
+#include <asm/pgtable-hwdef.h>
 #include <asm/sections.h>
+#include <asm/sysreg.h>
 
 #include "usermode.h"
 
@@ -109,11 +112,22 @@ static void copied_text_leaves_isync(struct kunit *test)
 	vfree(text);
 }
 
+/* With CnP a CPU could get back, from another, an entry that it has flushed. */
+static void deferred_tlbi_disables_cnp(struct kunit *test)
+{
+	if (!cpuword_tlbi_deferred())
+		kunit_skip(test, "boot with cpuword.tlbi=deferred");
+
+	KUNIT_EXPECT_FALSE(test, system_supports_cnp());
+	KUNIT_EXPECT_EQ(test, read_sysreg(ttbr1_el1) & TTBR_CNP_BIT, 0);
+}
+
 static struct kunit_case arm64_cases[] = {
 	KUNIT_CASE_SLOW(deferrable_icache_flush_leaves_isync),
 	KUNIT_CASE_SLOW(strict_icache_flush_interrupts),
 	KUNIT_CASE_SLOW(icache_flush_of_entry_text_interrupts),
 	KUNIT_CASE_SLOW(copied_text_leaves_isync),
+	KUNIT_CASE(deferred_tlbi_disables_cnp),
 	{}
 };
 
