@@ -66,6 +66,7 @@ ARCHES = {
         "default": Variant("max,pauth-impdef=on"),
         "kpti": Variant("max,pauth-impdef=on", "kpti=1"),
         "track": Variant("max,pauth-impdef=on", "cpuword.track=all"),
+        "tlbi": Variant("max,pauth-impdef=on", "cpuword.tlbi=deferred"),
     }),
     "riscv": Arch(cross_compile="riscv64-linux-gnu-", variants={
         "default": Variant("rv64"),

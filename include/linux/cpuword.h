@@ -64,20 +64,32 @@ static inline bool cpuword_track_all(void)
 #endif /* CONFIG_CPUWORD */
 
 /**
- * cpuword_text_deferrable - may the sync after patching this address wait?
+ * cpuword_text_range_deferrable - may the sync after patching a range wait?
  * @addr: kernel text
+ * @len: how many bytes of it
  *
  * Not in the danger zone: text that runs between the switch to kernel mode
  * and the entry hook, or after the exit hook, would run unsynchronised.
+ *
+ * Return: true if CPUWORD_ISYNC may be deferred for all of the range.
+ */
+static inline bool cpuword_text_range_deferrable(const void *addr, size_t len)
+{
+	return !memory_intersects(__noinstr_text_start, __noinstr_text_end,
+				  (void *)addr, len) &&
+	       !memory_intersects(__entry_text_start, __entry_text_end,
+				  (void *)addr, len);
+}
+
+/**
+ * cpuword_text_deferrable - cpuword_text_range_deferrable() for one address
+ * @addr: kernel text
  *
  * Return: true if CPUWORD_ISYNC may be deferred for @addr.
  */
 static inline bool cpuword_text_deferrable(const void *addr)
 {
-	return !memory_contains(__noinstr_text_start, __noinstr_text_end,
-				(void *)addr, 1) &&
-	       !memory_contains(__entry_text_start, __entry_text_end,
-				(void *)addr, 1);
+	return cpuword_text_range_deferrable(addr, 1);
 }
 
 /*
