@@ -3,11 +3,11 @@
  * What arm64's own callers leave to a CPU in user mode, and what they do not.
  */
 #include <kunit/test.h>
+#include <linux/cacheflush.h>
+#include <linux/cpufeature.h>
 #include <linux/cpuword_quarantine.h>
 #include <linux/vmalloc.h>
 
-#include <asm/cacheflush.h>
-#include <asm/cpufeature.h>
 #include <asm/insn.h>
 #include <asm/patching.h>
 #include <asm/pgtable-hwdef.h>

@@ -5,11 +5,11 @@
 #ifndef _LINUX_CPUWORD_H
 #define _LINUX_CPUWORD_H
 
+#include <linux/cacheflush.h>
 #include <linux/cpumask.h>
 #include <linux/cpuword_state.h>
 #include <linux/smp.h>
 
-#include <asm/cacheflush.h>
 #include <asm/sections.h>
 #include <asm/tlbflush.h>
 
