@@ -509,7 +509,8 @@ class Interrupt:
         return self.seen
 
 
-def measure(built, title, append="", loads=None, cpus=4, stop=None):
+def measure(built, title, append="", loads=None, cpus=4, stop=None,
+            threshold=20):
     """Boots the kernel that vm.build_kernel() returned, with loads ({name: how
     often}), on so many CPUs of which all but CPU 0 are isolated."""
     import vm
@@ -525,7 +526,8 @@ def measure(built, title, append="", loads=None, cpus=4, stop=None):
             files[file] = built.build_dir / "lib" / file
             modules[name] = f"/{file}"
     vm.write_initramfs(initramfs, files)
-    words = [f"loads={','.join(f'{k}:{v}' for k, v in loads.items())}"]
+    words = [f"loads={','.join(f'{k}:{v}' for k, v in loads.items())}",
+             f"threshold={threshold}"]
     words += [f"{name}={path}" for name, path in modules.items()]
     log = LOGS / f"noise-{built.arch}-{cpus}-{title}.log"
     run = Run(vm.boot(f"{built.arch}, {title}", arch,
@@ -784,7 +786,8 @@ def verdict(off, on):
     rest = total(on, Measured.ipis) - after
     unit = "IPIs and fences" if has_fences(on) else "IPIs"
     print(f"\nAn isolated CPU is sent {before} {unit} that can be deferred "
-          f"with deferral off, {after} with it on; and {rest} others.")
+          f"with deferral off, {after} with it on; {rest} that cannot be "
+          "remain.")
 
 
 # --- the picture ---
@@ -1071,7 +1074,8 @@ def guest(args, loads, interrupt):
     runs = {}
     for title in ["stock"] if args.stock else ["off", "on"]:
         append = args.append + ("" if args.stock else f" cpuword.defer={title}")
-        run = measure(built, title, append.strip(), counts, stop=interrupt)
+        run = measure(built, title, append.strip(), counts, stop=interrupt,
+                      threshold=args.threshold)
         if run.loads:
             runs[title] = run
         if interrupt():
@@ -1082,7 +1086,7 @@ def guest(args, loads, interrupt):
     report(runs, f"{args.guest}, Linux {last.release}, 4 CPUs, nohz_full=1-3"
            f"{', ' + args.append if args.append else ''}: "
            + ("the stock kernel" if args.stock else
-              "cpuword.defer= off and on"), args,
+              f"cpuword.defer={' and '.join(runs)}"), args,
            args.out or BUILD / f"noise-{args.guest}", True)
     if not args.check:
         return 130 if interrupt() else 0
@@ -1164,6 +1168,8 @@ def main():
         die(f"--cpus {args.cpus} is no list of CPUs, as in 1-3,5")
     if args.check and (args.count or args.load):
         die("--check is for the default loads and counts")
+    if args.guest and (args.cpus or args.module):
+        die("--cpus and --module are not for --guest")
     interrupt = Interrupt()
     return (guest if args.guest else here)(args, loads, interrupt)
 

@@ -87,7 +87,8 @@ static void forget_gaps(struct spinner *me)
 {
 	int i;
 
-	me->gaps = me->longest = 0;
+	me->gaps = 0;
+	me->longest = 0;
 	for (i = 0; i < BUCKETS; i++)
 		me->histogram[i] = 0;
 }
@@ -102,7 +103,7 @@ static void spin(struct spinner *me)
 		exit(1);
 	/* Its pages are there before it spins, and stay. */
 	for (i = 0; i < MAX_GAPS; i++)
-		me->gap[i].at = me->gap[i].length = 0;
+		me->gap[i].at = 0;
 	syscall(__NR_mlock, me, sizeof(*me));
 	last = cycles();
 	for (;;) {
