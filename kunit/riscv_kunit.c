@@ -82,7 +82,7 @@ static void stop_counting(void *sent)
 static void start_counting(struct kunit *test, struct sent *sent)
 {
 	sent->sender = current;
-	/* An unregistration of what is not registered does nothing. */
+	/* If one fails, the others' unregistration warns: the case has failed. */
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, stop_counting, sent), 0);
 	KUNIT_ASSERT_EQ(test, register_trace_sbi_call(count_fence, sent), 0);
 	KUNIT_ASSERT_EQ(test, register_trace_ipi_send_cpu(count_ipi, sent), 0);
@@ -99,7 +99,8 @@ static struct sent *start(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, sent);
 	start_counting(test, sent);
 	cpumask_and(&sent->cpus, cpu_online_mask, tick_nohz_full_mask);
-	KUNIT_ASSERT_EQ(test, cpumask_weight(&sent->cpus), num_online_cpus() - 1);
+	if (cpumask_weight(&sent->cpus) != num_online_cpus() - 1)
+		kunit_skip(test, "boot with nohz_full= for all CPUs but one");
 	for_each_cpu(cpu, &sent->cpus)
 		sent->users[cpu] = cpuword_user_start(test, cpu);
 
