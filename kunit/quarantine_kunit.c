@@ -91,16 +91,16 @@ static struct vrange *range_open(struct kunit *test)
 }
 
 /* A task on another isolated CPU. */
-static struct cpuword_user *start_other(struct kunit *test, struct vrange *r)
+static struct cpuword_watched watch_other(struct kunit *test, struct vrange *r)
 {
-	struct cpuword_user *other;
+	struct cpuword_watched w;
 	int cpu;
 
 	for_each_online_cpu(cpu) {
 		if (cpu != r->user->cpu && tick_nohz_full_cpu(cpu)) {
-			other = cpuword_user_start(test, cpu);
-			cpuword_user_quiet(other);
-			return other;
+			w.user = cpuword_user_start(test, cpu);
+			w.interrupts = cpuword_user_quiet(w.user);
+			return w;
 		}
 	}
 	kunit_skip(test, "a single isolated CPU");
@@ -255,14 +255,16 @@ static void later_generation_does_not_soil_an_earlier_one(struct kunit *test)
 static void cpus_may_take_turns(struct kunit *test)
 {
 	struct vrange *r = range_open(test);
-	struct cpuword_user *other = start_other(test, r);
+	struct cpuword_watched other = watch_other(test, r);
 	u64 first, second;
 
 	first = range_flush(r);
 	cpuword_user_syscall(test, r->user);
 	KUNIT_EXPECT_FALSE(test, cpuword_quarantine_clean(first));
 	second = range_flush(r);
-	cpuword_user_syscall(test, other);
+	KUNIT_EXPECT_FALSE(test, cpuword_quarantine_clean(first));
+	KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(other.user), other.interrupts);
+	cpuword_user_syscall(test, other.user);
 	KUNIT_EXPECT_TRUE(test, cpuword_quarantine_clean(first));
 	KUNIT_EXPECT_FALSE(test, cpuword_quarantine_clean(second));
 	range_unmap(r);
@@ -320,7 +322,7 @@ static void held_syscall(struct cpuword_user *user)
 static void cpu_in_the_kernel_flushes_at_once(struct kunit *test)
 {
 	struct vrange *r = range_open(test);
-	struct cpuword_user *other = start_other(test, r);
+	struct cpuword_user *other = watch_other(test, r).user;
 	struct held_look h = {
 		.mapped.addr = r->start,
 		.unmapped.addr = r->start,
