@@ -10,8 +10,6 @@
 #include <linux/completion.h>
 #include <linux/cpu.h>
 #include <linux/cpuword_quarantine.h>
-#include <linux/delay.h>
-#include <linux/kernel_stat.h>
 #include <linux/mm.h>
 #include <linux/smp.h>
 #include <linux/tick.h>
@@ -53,21 +51,15 @@ static void look(void *data)
 	l->seen = !copy_from_kernel_nofault(&value, (void *)l->addr, sizeof(value));
 }
 
-static bool cpu_sees(struct kunit *test, struct vrange *r, int cpu)
-{
-	struct look l = { .addr = r->start };
-
-	KUNIT_ASSERT_EQ(test, smp_call_function_single(cpu, look, &l, 1), 0);
-	return l.seen;
-}
-
 /* An entry into the kernel.  Does the CPU still have the translation? */
 static bool range_is_seen(struct kunit *test, struct vrange *r)
 {
-	bool seen = cpu_sees(test, r, r->user->cpu);
+	struct look l = { .addr = r->start };
 
+	KUNIT_ASSERT_EQ(test, smp_call_function_single(r->user->cpu, look, &l, 1), 0);
 	cpuword_user_wait_spinning(test, r->user);
-	return seen;
+
+	return l.seen;
 }
 
 static struct vrange *range_open(struct kunit *test)
@@ -91,12 +83,27 @@ static struct vrange *range_open(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, vmap_page_range(r->start, r->end, page_to_phys(r->page),
 					      PAGE_KERNEL), 0);
 	r->user = cpuword_user_start(test, cpuword_user_cpu(test));
-	/* Let what the start itself has left behind pass. */
-	msleep(500);
+	cpuword_user_quiet(r->user);
 	KUNIT_ASSERT_TRUE(test, range_is_seen(test, r));
-	r->interrupts = kstat_cpu_irqs_sum(r->user->cpu);
+	r->interrupts = cpuword_user_interrupts(r->user);
 
 	return r;
+}
+
+/* A task on another isolated CPU. */
+static struct cpuword_watched watch_other(struct kunit *test, struct vrange *r)
+{
+	struct cpuword_watched w;
+	int cpu;
+
+	for_each_online_cpu(cpu) {
+		if (cpu != r->user->cpu && tick_nohz_full_cpu(cpu)) {
+			w.user = cpuword_user_start(test, cpu);
+			w.interrupts = cpuword_user_quiet(w.user);
+			return w;
+		}
+	}
+	kunit_skip(test, "a single isolated CPU");
 }
 
 /* Freed lazily: unmapped, and not flushed. */
@@ -107,7 +114,7 @@ static void range_unmap(struct vrange *r)
 
 static bool range_owes_flush(struct vrange *r)
 {
-	return atomic_long_read(cpuword_of(r->user->cpu)) & CPUWORD_TLB;
+	return cpuword_user_work(r->user) & CPUWORD_TLB;
 }
 
 static void range_drop_work(struct vrange *r)
@@ -208,7 +215,7 @@ static void without_the_option_all_is_flushed_at_once(struct kunit *test)
 	user = cpuword_user_start(test, cpuword_user_cpu(test));
 	KUNIT_EXPECT_EQ(test, cpuword_quarantine_flush(VMALLOC_START,
 						       VMALLOC_START + PAGE_SIZE), 0);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(cpuword_of(user->cpu)) & CPUWORD_TLB, 0);
+	KUNIT_EXPECT_EQ(test, cpuword_user_work(user) & CPUWORD_TLB, 0);
 }
 
 static void generation_is_clean_after_the_entry(struct kunit *test)
@@ -219,7 +226,7 @@ static void generation_is_clean_after_the_entry(struct kunit *test)
 	KUNIT_ASSERT_NE(test, gen, 0);
 	KUNIT_EXPECT_TRUE(test, range_owes_flush(r));
 	KUNIT_EXPECT_FALSE(test, cpuword_quarantine_clean(gen));
-	KUNIT_EXPECT_EQ(test, kstat_cpu_irqs_sum(r->user->cpu), r->interrupts);
+	KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(r->user), r->interrupts);
 
 	cpuword_user_syscall(test, r->user);
 	KUNIT_EXPECT_TRUE(test, cpuword_quarantine_clean(gen));
@@ -248,23 +255,16 @@ static void later_generation_does_not_soil_an_earlier_one(struct kunit *test)
 static void cpus_may_take_turns(struct kunit *test)
 {
 	struct vrange *r = range_open(test);
-	struct cpuword_user *other;
+	struct cpuword_watched other = watch_other(test, r);
 	u64 first, second;
-	int cpu;
-
-	for_each_online_cpu(cpu) {
-		if (cpu != r->user->cpu && tick_nohz_full_cpu(cpu))
-			break;
-	}
-	if (cpu >= nr_cpu_ids)
-		kunit_skip(test, "a single isolated CPU");
-	other = cpuword_user_start(test, cpu);
 
 	first = range_flush(r);
 	cpuword_user_syscall(test, r->user);
 	KUNIT_EXPECT_FALSE(test, cpuword_quarantine_clean(first));
 	second = range_flush(r);
-	cpuword_user_syscall(test, other);
+	KUNIT_EXPECT_FALSE(test, cpuword_quarantine_clean(first));
+	KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(other.user), other.interrupts);
+	cpuword_user_syscall(test, other.user);
 	KUNIT_EXPECT_TRUE(test, cpuword_quarantine_clean(first));
 	KUNIT_EXPECT_FALSE(test, cpuword_quarantine_clean(second));
 	range_unmap(r);
@@ -283,23 +283,85 @@ static void nothing_is_broadcast_and_the_entry_flushes(struct kunit *test)
 	KUNIT_EXPECT_FALSE_MSG(test, range_is_seen(test, r), "the entry did not flush");
 }
 
-static void cpus_in_the_kernel_flush_at_once(struct kunit *test)
+/* In a system call; without interrupts as long as something stale is at stake. */
+struct held_look {
+	struct look	mapped, unmapped, flushed;
+	int		stage;
+};
+
+static void held_wait(struct held_look *h, int stage)
+{
+	unsigned long end = jiffies + WAIT_JIFFIES;
+
+	/* Pairs with held_go_on(), on either side. */
+	while (smp_load_acquire(&h->stage) != stage && time_before(jiffies, end))
+		cpu_relax();
+}
+
+static void held_go_on(struct held_look *h, int stage)
+{
+	/* Pairs with held_wait(). */
+	smp_store_release(&h->stage, stage);
+}
+
+static void held_syscall(struct cpuword_user *user)
+{
+	struct held_look *h = user->data;
+
+	local_irq_disable();
+	look(&h->mapped);
+	held_go_on(h, 1);
+	held_wait(h, 2);
+	look(&h->unmapped);
+	local_irq_enable();
+	held_go_on(h, 3);
+	held_wait(h, 4);
+	look(&h->flushed);
+}
+
+static void cpu_in_the_kernel_flushes_at_once(struct kunit *test)
 {
 	struct vrange *r = range_open(test);
-	int here, idle = cpumask_last(cpu_online_mask);
+	struct cpuword_user *other = watch_other(test, r).user;
+	struct held_look h = {
+		.mapped.addr = r->start,
+		.unmapped.addr = r->start,
+		.flushed.addr = r->start,
+	};
+	unsigned long command;
+	u64 gen;
+
+	other->syscall = held_syscall;
+	other->data = &h;
+	command = cpuword_user_command(other);
+	held_wait(&h, 1);
+	range_unmap(r);
+	held_go_on(&h, 2);
+	held_wait(&h, 3);
+	gen = range_flush(r);
+	held_go_on(&h, 4);
+	cpuword_user_wait_done(test, other, command);
+
+	KUNIT_EXPECT_NE(test, gen, 0);
+	KUNIT_EXPECT_TRUE(test, h.mapped.seen);
+	KUNIT_EXPECT_TRUE_MSG(test, h.unmapped.seen, "nothing stale to begin with");
+	KUNIT_EXPECT_FALSE(test, h.flushed.seen);
+}
+
+/* The CPU that asks for it is in the kernel, too. */
+static void flush_is_done_here_on_return(struct kunit *test)
+{
+	struct vrange *r = range_open(test);
+	struct look l = { .addr = r->start };
 
 	migrate_disable();
-	here = smp_processor_id();
-	KUNIT_EXPECT_TRUE(test, cpu_sees(test, r, here));
-	KUNIT_EXPECT_TRUE(test, cpu_sees(test, r, idle));
+	look(&l);
+	KUNIT_EXPECT_TRUE(test, l.seen);
 	range_unmap(r);
-	KUNIT_EXPECT_TRUE_MSG(test, cpu_sees(test, r, here), "nothing stale");
-	KUNIT_EXPECT_TRUE_MSG(test, cpu_sees(test, r, idle), "nothing stale");
-
 	KUNIT_EXPECT_NE(test, range_flush(r), 0);
-	KUNIT_EXPECT_FALSE(test, cpu_sees(test, r, here));
-	KUNIT_EXPECT_FALSE(test, cpu_sees(test, r, idle));
+	look(&l);
 	migrate_enable();
+	KUNIT_EXPECT_FALSE(test, l.seen);
 }
 
 static void nobody_in_user_mode_means_a_broadcast(struct kunit *test)
@@ -334,7 +396,7 @@ static void purged_range_is_held_until_the_entry(struct kunit *test)
 	purge(test, watch);
 	KUNIT_EXPECT_FALSE(test, watch->everything);
 	KUNIT_EXPECT_TRUE(test, range_owes_flush(r));
-	KUNIT_EXPECT_EQ(test, kstat_cpu_irqs_sum(r->user->cpu), r->interrupts);
+	KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(r->user), r->interrupts);
 
 	KUNIT_EXPECT_FALSE_MSG(test, range_is_seen(test, r), "the entry did not flush");
 	purge(test, watch);
@@ -353,7 +415,7 @@ static void held_range_costs_a_broadcast(struct kunit *test)
 	purge(test, watch);
 	KUNIT_EXPECT_FALSE(test, range_can_be_had(test, r, watch));
 	KUNIT_EXPECT_TRUE(test, watch->everything);
-	KUNIT_EXPECT_EQ(test, kstat_cpu_irqs_sum(r->user->cpu), r->interrupts);
+	KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(r->user), r->interrupts);
 
 	range_drop_work(r);
 	KUNIT_EXPECT_FALSE_MSG(test, range_is_seen(test, r), "no broadcast");
@@ -368,7 +430,7 @@ static void strict_caller_releases_what_is_held(struct kunit *test)
 	purge(test, watch);
 	vm_unmap_aliases();
 	KUNIT_EXPECT_TRUE(test, watch->everything);
-	KUNIT_EXPECT_EQ(test, kstat_cpu_irqs_sum(r->user->cpu), r->interrupts);
+	KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(r->user), r->interrupts);
 
 	range_drop_work(r);
 	KUNIT_EXPECT_FALSE_MSG(test, range_is_seen(test, r), "no broadcast");
@@ -407,7 +469,7 @@ static void too_much_held_costs_a_broadcast(struct kunit *test)
 	for (i = 0; i < MANY_PURGES && !watch->everything; i++)
 		purge(test, watch);
 	KUNIT_EXPECT_TRUE(test, watch->everything);
-	KUNIT_EXPECT_EQ(test, kstat_cpu_irqs_sum(r->user->cpu), r->interrupts);
+	KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(r->user), r->interrupts);
 
 	range_drop_work(r);
 	KUNIT_EXPECT_FALSE_MSG(test, range_is_seen(test, r), "no broadcast");
@@ -424,7 +486,8 @@ static struct kunit_case quarantine_cases[] = {
 	KUNIT_CASE_SLOW(later_generation_does_not_soil_an_earlier_one),
 	KUNIT_CASE_SLOW(cpus_may_take_turns),
 	KUNIT_CASE_SLOW(nothing_is_broadcast_and_the_entry_flushes),
-	KUNIT_CASE_SLOW(cpus_in_the_kernel_flush_at_once),
+	KUNIT_CASE_SLOW(cpu_in_the_kernel_flushes_at_once),
+	KUNIT_CASE_SLOW(flush_is_done_here_on_return),
 	KUNIT_CASE_SLOW(nobody_in_user_mode_means_a_broadcast),
 	KUNIT_CASE_SLOW(cpu_hotplug_means_a_broadcast),
 	KUNIT_CASE_SLOW(purged_range_is_held_until_the_entry),

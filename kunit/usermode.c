@@ -259,8 +259,16 @@ u64 cpuword_user_interrupts(struct cpuword_user *user)
  */
 u64 cpuword_user_quiet(struct cpuword_user *user)
 {
-	msleep(500);
-	return cpuword_user_interrupts(user);
+	unsigned long end = jiffies + WAIT_JIFFIES;
+	u64 before, now = cpuword_user_interrupts(user);
+
+	do {
+		before = now;
+		msleep(500);
+		now = cpuword_user_interrupts(user);
+	} while (now != before && time_before(jiffies, end));
+
+	return now;
 }
 
 /**
