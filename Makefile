@@ -28,15 +28,20 @@ endif
 # What is meant for this Makefile must not reach the kernel's, which the tools
 # below start: not the variables, and not the flags.
 unexport MAKEFLAGS MFLAGS MAKELEVEL ARCH KERNEL JOBS VARIANT KDIR
+unexport LOAD COUNT SECONDS CPUS THRESHOLD MODULE OUT
 .NOTPARALLEL:
 
 run_args = --arch $(ARCH) --kernel $(KERNEL) --jobs $(JOBS)
+noise_args = $(if $(LOAD),--load "$(LOAD)") $(if $(COUNT),--count "$(COUNT)") \
+	$(if $(THRESHOLD),--threshold "$(THRESHOLD)") $(if $(OUT),--out "$(OUT)")
 
-.PHONY: help setup tree kunit demo bench test apply clean
+.PHONY: help setup tree kunit demo noise bench test apply clean
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 	@echo
 	@echo "ARCH is one of $(ARCHES) (for kunit also um): $(ARCH)"
+	@echo "demo and noise take LOAD= (a list), COUNT=, THRESHOLD= (us), OUT= (a directory)"
+	@echo "noise takes SECONDS= (a load), CPUS= (a list), MODULE= (a path) as well"
 	@echo "KERNEL is one of $(KERNELS): $(KERNEL); JOBS: $(JOBS)"
 
 setup: ## install the packages that are missing (for ARCH, or for all)
@@ -52,7 +57,12 @@ kunit: ## run the KUnit suites on ARCH; VARIANT=<name>, or all
 
 demo: ## IPIs per isolated CPU on ARCH, with deferral off and on
 	@tools/setup.sh $(ARCH)
-	@tools/demo.py $(run_args)
+	@tools/noise.py --guest $(ARCH) --kernel $(KERNEL) --jobs $(JOBS) $(noise_args)
+
+noise: ## what reaches the isolated CPUs of this machine, as root
+	@tools/setup.sh noise
+	@tools/noise.py $(noise_args) $(if $(SECONDS),--seconds "$(SECONDS)") \
+		$(if $(CPUS),--cpus "$(CPUS)") $(if $(MODULE),--module "$(MODULE)")
 
 bench: ## what an entry costs on ARCH
 	@tools/setup.sh $(ARCH)

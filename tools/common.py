@@ -38,7 +38,7 @@ class Progress:
     terminal, a line every HEARTBEAT seconds anywhere else."""
 
     def __init__(self, what):
-        self.what = what
+        self.what = self.now = what
         self.start = time.monotonic()
         self.tty = sys.stdout.isatty()
         self.printed = self.start
@@ -51,11 +51,17 @@ class Progress:
     def tick(self):
         now = time.monotonic()
         if self.tty:
-            print(f"\r\033[K{self.what} ... {elapsed(self.seconds())}",
+            print(f"\r\033[K{self.now} ... {elapsed(self.seconds())}",
                   end="", flush=True)
         elif now - self.printed >= HEARTBEAT:
-            print(f"{self.what} ... {elapsed(self.seconds())}", flush=True)
+            print(f"{self.now} ... {elapsed(self.seconds())}", flush=True)
             self.printed = now
+
+    def line(self, line):
+        """A line that tells what is being done goes into what is said."""
+        if line.startswith("@@ load name="):
+            self.now = f"{self.what}: {line.partition('=')[2]}"
+            self.tick()
 
     def done(self, result):
         end = "\r\033[K" if self.tty else ""

@@ -56,11 +56,11 @@ def main():
                                           run_kunit.all_variants(arch))
     if (ROOT / "tools" / "checks.sh").exists():
         results.append(run_check("checks", ["tools/checks.sh"]))
-    if (ROOT / "tools" / "demo.py").exists():
+    if (ROOT / "tools" / "noise.py").exists():
         for arch, this in run_kunit.ARCHES.items():
             if this.qemu:
                 results.append(run_check(f"demo/{arch}", [
-                    sys.executable, "tools/demo.py", f"--arch={arch}",
+                    sys.executable, "tools/noise.py", f"--guest={arch}",
                     f"--kernel={args.kernel}", f"--jobs={args.jobs}",
                     "--check"]))
     sys.exit(run_kunit.summary(results))

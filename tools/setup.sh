@@ -3,6 +3,7 @@
 #
 # Installs what is missing on a Debian machine, by package name:
 #   tools/setup.sh [um|x86_64|arm64|riscv ...]      all of them by default
+#   tools/setup.sh noise	what `make noise` needs, on any machine
 # Checks for commands and files, not for packages, so that tools of your own
 # count; and does nothing, quickly, when nothing is missing.
 
@@ -51,12 +52,17 @@ find_missing() {
 	local name arch
 
 	packages=() qemu_packages=()
-	for name in gcc make flex bison bc cpio kmod patch perl python3 \
-		    ccache sparse tar; do
+	need_command gcc gcc
+	need_command python3 python3
+	need_file /usr/include/stdio.h libc6-dev
+	# Only for the picture: not where somebody would have to install it.
+	! command -v apt-get >/dev/null || need_command gnuplot gnuplot-nox
+	[ "$*" != noise ] || return $((${#packages[@]} == 0))
+	for name in make flex bison bc cpio kmod patch perl ccache sparse \
+		    tar; do
 		need_command $name $name
 	done
 	need_command xz xz-utils
-	need_file /usr/include/stdio.h libc6-dev
 	need_file /usr/include/gelf.h libelf-dev
 	need_file /usr/include/openssl/ssl.h libssl-dev
 	need_file /usr/src/linux-source-$kernel.tar.xz linux-source-$kernel
@@ -187,7 +193,8 @@ install_missing() {
 }
 
 [ $# -gt 0 ] || set -- um x86_64 arm64 riscv
-[ "$(uname -m)" = x86_64 ] || die "the host has to be x86_64, this is $(uname -m)"
+[ "$(uname -m)" = x86_64 ] || [ "$*" = noise ] ||
+	die "the host has to be x86_64, this is $(uname -m)"
 find_missing "$@" || exit 0
 
 . /etc/os-release 2>/dev/null

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What demo.py and bench.py share: kernels, guest programs, QEMU."""
+"""What noise.py and bench.py share: kernels, guest programs, QEMU."""
 
 import os
 import select
@@ -149,19 +149,22 @@ def write_initramfs(path, files):
 
 # --- QEMU ---
 
-def boot(what, arch, image, initramfs, append, log, timeout, accel=None):
-    """Boots image and returns the console's lines up to the guest's "@@ bye".
+def boot(what, arch, image, initramfs, append, log, timeout, accel=None,
+         cpus=4, stop=None):
+    """Boots image and returns the console's lines up to the guest's "@@ bye",
+    or to when stop() was true. All CPUs but the first are isolated.
 
     Everything goes to log. A kernel that complains, a machine that stops short
     and one that takes longer than timeout seconds are a line each, and the end.
     """
     name = run_kunit.accel(arch.name)
     accel = accel or ["-accel", arch.tcg if name == "tcg" else name]
-    command = [arch.qemu, *arch.machine, *accel, "-smp", "4", "-m", "1G",
+    command = [arch.qemu, *arch.machine, *accel, "-smp", str(cpus),
+               "-m", f"{1 + cpus // 16}G",
                "-nodefaults", "-no-reboot", "-display", "none",
                "-serial", "stdio", "-kernel", str(image),
                "-initrd", str(initramfs), "-append",
-               f"{arch.append} nohz_full=1-3 kunit.enable=0 quiet "
+               f"{arch.append} nohz_full=1-{cpus - 1} kunit.enable=0 quiet "
                f"panic=-1 {append}"]
     lines, rest, splat = [], b"", None
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -175,6 +178,9 @@ def boot(what, arch, image, initramfs, append, log, timeout, accel=None):
                                 stderr=subprocess.STDOUT)
         try:
             while "@@ bye" not in lines:
+                if stop and stop():
+                    result = "interrupted"
+                    break
                 if progress.seconds() > timeout:
                     result = splat or "hung"
                     break
@@ -189,6 +195,7 @@ def boot(what, arch, image, initramfs, append, log, timeout, accel=None):
                 *new, rest = (rest + data).split(b"\n")
                 for line in new:
                     lines.append(line.decode(errors="replace").rstrip("\r"))
+                    progress.line(lines[-1])
                     found = run_kunit.SPLAT.search(lines[-1])
                     splat = splat or found and lines[-1].strip()
             else:
@@ -197,7 +204,7 @@ def boot(what, arch, image, initramfs, append, log, timeout, accel=None):
             qemu.kill()
             qemu.wait()
     progress.done(result)
-    if result != "done":
+    if result not in ("done", "interrupted"):
         die(f"{what}: {result}; see {log}")
     errors = [line for line in lines if line.startswith("@@ error")]
     if errors:

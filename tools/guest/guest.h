@@ -1,12 +1,56 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the guest's programs share. They are built against the kernel tree's
- * own nolibc (-include nolibc.h), so that no target C library is needed.
+ * own nolibc (-include nolibc.h), so that no target C library is needed; or,
+ * to run on the machine that they are built on, with its libc.
  */
 #ifndef GUEST_H
 #define GUEST_H
 
-#define MAX_CPUS 64
+#ifndef NOLIBC
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/reboot.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static inline char *u64toa(uint64_t v)
+{
+	static char text[24];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)v);
+	return text;
+}
+
+static inline char *itoa(long v)
+{
+	static char text[24];
+
+	snprintf(text, sizeof(text), "%ld", v);
+	return text;
+}
+
+static inline void msleep(unsigned int ms)
+{
+	usleep(ms * 1000);
+}
+#endif /* !NOLIBC */
+
+#define MAX_CPUS 1024
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /* A counter that user mode may read without entering the kernel. */
@@ -76,12 +120,24 @@ static inline int pin_to(int cpu)
 {
 	unsigned long mask[MAX_CPUS / (8 * sizeof(long))] = { 0 };
 
+	if (cpu >= MAX_CPUS)
+		return -1;
 	mask[cpu / (8 * sizeof(long))] = 1UL << (cpu % (8 * sizeof(long)));
 	return syscall(__NR_sched_setaffinity, 0, sizeof(mask), mask) < 0 ?
 		-1 : 0;
 }
 
 #define PATH 256
+
+/* Append what fits of @more to @text, which has room for @size. */
+static inline void append(char *text, const char *more, long size)
+{
+	long n = strlen(text);
+
+	while (*more && n < size - 1)
+		text[n++] = *more++;
+	text[n] = 0;
+}
 
 /*
  * Put the strings, up to a NULL, one after the other into @text, which has
@@ -95,7 +151,7 @@ static inline char *join(char *text, ...)
 	text[0] = 0;
 	va_start(parts, text);
 	while ((part = va_arg(parts, const char *)))
-		strlcat(text, part, PATH);
+		append(text, part, PATH);
 	va_end(parts);
 	return text;
 }
@@ -128,33 +184,37 @@ static inline int put(const char *path, const char *text)
 	return n == len ? 0 : -1;
 }
 
-/* The CPUs in nohz_full=, as the kernel itself reports them. */
-static inline int isolated_cpus(int *cpus)
+/* The CPUs of a list such as "1-3,5", of which there are at most MAX_CPUS. */
+static inline int parse_cpus(const char *list, int *cpus)
 {
-	char text[128], *p = text, *end;
 	int n = 0;
+	char *end;
 	long a, b;
 
-	if (slurp("/sys/devices/system/cpu/nohz_full", text, 0,
-		  sizeof(text)) < 0)
-		return 0;
-	while (*p >= '0' && *p <= '9') {
-		a = b = strtol(p, &end, 10);
+	while (*list >= '0' && *list <= '9') {
+		a = b = strtol(list, &end, 10);
 		if (*end == '-')
 			b = strtol(end + 1, &end, 10);
 		for (; a <= b && n < MAX_CPUS; a++)
 			cpus[n++] = a;
-		p = end + (*end == ',');
+		list = end + (*end == ',');
 	}
 	return n;
 }
 
-/* The value of @name in the environment: PID 1 gets it from the command line. */
-static inline long env_number(const char *name, long otherwise)
+/* The CPUs that are @what: "online", or "nohz_full" by the command line. */
+static inline int cpus_that_are(const char *what, int *cpus)
 {
-	const char *v = getenv(name);
+	char path[PATH], list[4096];
 
-	return v ? atol(v) : otherwise;
+	join(path, "/sys/devices/system/cpu/", what, NULL);
+	return slurp(path, list, 0, sizeof(list)) < 0 ? 0 :
+		parse_cpus(list, cpus);
+}
+
+static inline int isolated_cpus(int *cpus)
+{
+	return cpus_that_are("nohz_full", cpus);
 }
 
 static inline void mount_all(void)
