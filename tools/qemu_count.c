@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A QEMU plugin that counts instructions. The guest's program executes a
- * marker instruction where it wants the counts; they are added to a file, a
- * line each, of
+ * marker instruction where it wants the counts; they are added to a file:
  *
- *   CPU 0, in broadcasts: how many, instructions, of them atomic
- *   CPU 0, all kernel:    instructions, of them waiting
- *   other CPUs:           the same, and instructions in user mode
+ *   broadcast <instructions> <of them atomic>	one that CPU 0 made
+ *   mark <CPU 0: instructions in the kernel> <of them waiting>
+ *	  <other CPUs: the same> <the same> <in user mode>
  *
  * A broadcast is a call of one of the functions named by begin=, from its first
  * instruction to its return, without calls of them that it makes itself. Time
@@ -15,6 +14,9 @@
  *
  * Arguments: out=<file>,arch=x86_64|arm64|riscv,begin=<address>...,
  *	      irq=<address>...
+ *
+ * While a CPU waits, or spins in user mode, its thread sleeps: the host has
+ * fewer CPUs than the guest.
  *
  * Not for "-accel tcg,thread=single", where QEMU 10.0 counts what all CPUs
  * execute for the one that executed it first.
@@ -25,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /*
  * What is used of QEMU's plugin interface, version 3 (QEMU 9.1): distributions
@@ -75,6 +78,10 @@ void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
 /* Fewer instructions than this between two pauses are a loop that waits. */
 #define WAIT_LOOP	32
 
+/* How long a pause of one that waits takes, and of one in user mode, in us. */
+#define WAITS_FOR	10
+#define SPINS_FOR	500
+
 #define MAX_ADDRESSES	64
 
 struct counts {
@@ -82,7 +89,7 @@ struct counts {
 	uint64_t paused;	/* kernel, at the last pause */
 };
 
-enum kind { OTHER, ATOMIC, PAUSE, CALL, RETURN, IRQ_RETURN, MARKER };
+enum kind { OTHER, ATOMIC, PAUSE, CALL, RETURN, IRQ_RETURN, MARKER, NR_KINDS };
 
 static struct qemu_plugin_scoreboard *scores;
 static enum kind (*classify)(const uint8_t *code, size_t len);
@@ -98,8 +105,8 @@ static struct addresses begins, irqs;
 
 /* Of CPU 0 alone, so that no two threads touch it. */
 static struct {
-	uint64_t calls, kernel, atomic;		/* the sums */
-	struct counts start, irq_start;		/* at this one's beginning */
+	uint64_t kernel, atomic;
+	struct counts start, irq_start;
 	long depth;				/* of calls; 0: not in one */
 	bool in_irq;
 } broadcast;
@@ -193,9 +200,16 @@ static void paused(unsigned int cpu, void *data)
 {
 	struct counts *c = qemu_plugin_scoreboard_find(scores, cpu);
 
-	if (c->kernel - c->paused < WAIT_LOOP)
+	if (c->kernel - c->paused < WAIT_LOOP) {
 		c->waiting += c->kernel - c->paused;
+		usleep(WAITS_FOR);
+	}
 	c->paused = c->kernel;
+}
+
+static void spun(unsigned int cpu, void *data)
+{
+	usleep(SPINS_FOR);
 }
 
 /* What of a stretch of CPU 0 is work of its own. */
@@ -213,6 +227,7 @@ static void begun(unsigned int cpu, void *data)
 	if (cpu || broadcast.depth)
 		return;
 	broadcast.depth = 1;
+	broadcast.kernel = broadcast.atomic = 0;
 	broadcast.start = *(struct counts *)qemu_plugin_scoreboard_find(scores, 0);
 }
 
@@ -226,8 +241,8 @@ static void returned(unsigned int cpu, void *data)
 {
 	if (cpu || !broadcast.depth || broadcast.in_irq || --broadcast.depth)
 		return;
-	broadcast.calls++;
 	add_since(&broadcast.start, 1);
+	fprintf(out, "broadcast %lu %lu\n", broadcast.kernel, broadcast.atomic);
 }
 
 static void interrupted(unsigned int cpu, void *data)
@@ -255,8 +270,7 @@ static void marked(unsigned int cpu, void *data)
 	/* CPU 0 is in user mode: in no broadcast, nor in an interrupt of one. */
 	broadcast.depth = 0;
 	broadcast.in_irq = false;
-	fprintf(out, "%lu %lu %lu %lu %lu", broadcast.calls, broadcast.kernel,
-		broadcast.atomic, c->kernel, c->waiting);
+	fprintf(out, "mark %lu %lu", c->kernel, c->waiting);
 	for (i = 1; i < nr_cpus; i++) {
 		c = qemu_plugin_scoreboard_find(scores, i);
 		kernel += c->kernel;
@@ -288,9 +302,10 @@ static bool in(const struct addresses *a, uint64_t address)
 
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
-	static void (*const at[])(unsigned int cpu, void *data) = {
-		[PAUSE] = paused, [CALL] = called, [RETURN] = returned,
-		[IRQ_RETURN] = irq_returned, [MARKER] = marked,
+	static void (*const at[2][NR_KINDS])(unsigned int cpu, void *data) = {
+		{ [PAUSE] = spun, [MARKER] = marked },
+		{ [PAUSE] = paused, [CALL] = called, [RETURN] = returned,
+		  [IRQ_RETURN] = irq_returned },
 	};
 	size_t n = qemu_plugin_tb_n_insns(tb), atomics = 0, i;
 	uint64_t address = qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(tb, 0));
@@ -312,8 +327,9 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 							    sizeof(code)));
 		if (kind == ATOMIC)
 			atomics++;
-		else if (kind != OTHER && kernel == (kind != MARKER))
-			qemu_plugin_register_vcpu_insn_exec_cb(insn, at[kind],
+		else if (at[kernel][kind])
+			qemu_plugin_register_vcpu_insn_exec_cb(insn,
+					at[kernel][kind],
 					QEMU_PLUGIN_CB_NO_REGS, NULL);
 	}
 	if (kernel) {
