@@ -151,7 +151,7 @@ static enum kind classify_arm64(const uint8_t *code, size_t len)
 
 	if (insn == (0xd2800000 | 0x6d61 << 5 | 31))	/* mov xzr, #0x6d61 */
 		return MARKER;
-	if (insn == 0xd503203f)				/* yield */
+	if (insn == 0xd503203f || insn == 0xd503205f)	/* yield, wfe */
 		return PAUSE;
 	if (insn == 0xd69f03e0)				/* eret */
 		return IRQ_RETURN;

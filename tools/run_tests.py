@@ -63,6 +63,10 @@ def main():
                     sys.executable, "tools/noise.py", f"--guest={arch}",
                     f"--kernel={args.kernel}", f"--jobs={args.jobs}",
                     "--check"]))
+    if (ROOT / "tools" / "bench.py").exists():
+        results.append(run_check("bench/x86_64", [
+            sys.executable, "tools/bench.py", "--arch=x86_64", "--quick",
+            f"--kernel={args.kernel}", f"--jobs={args.jobs}", "--check"]))
     sys.exit(run_kunit.summary(results))
 
 
