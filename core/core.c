@@ -43,6 +43,7 @@ struct cpuword_stats {
 	unsigned long	off;
 	unsigned long	accepted;
 	unsigned long	coalesced;
+	unsigned long	skipped;
 	unsigned long	refused[CPUWORD_CTX_NR];
 	unsigned long	refused_watching;
 	atomic_long_t	early;
@@ -313,6 +314,62 @@ void on_each_cpu_deferrable(smp_call_func_t func, void *info,
 EXPORT_SYMBOL_GPL(on_each_cpu_deferrable);
 
 /**
+ * cpuword_in_user - may a CPU be left out, being in user mode?
+ * @cpu: the CPU
+ *
+ * The caller executes smp_mb() first, which pairs with the RMW in
+ * cpuword_enter().  Then, if @cpu is in user mode, what it did in the kernel
+ * before is visible to the caller, and what the caller stored before smp_mb()
+ * is to @cpu from its next entry on.
+ *
+ * Context: any.
+ * Return: true if @cpu is tracked and in user mode; always false while
+ * deferral is off.
+ */
+bool cpuword_in_user(int cpu)
+{
+	unsigned long word;
+
+	if (READ_ONCE(cpuword_deferring) != CPUWORD_ON)
+		return false;
+
+	/* Pairs with the release in cpuword_exit(). */
+	word = atomic_long_read_acquire(cpuword_of(cpu));
+	if (!cpuword_in_eqs(word) || cpuword_ctx(word) != CPUWORD_CTX_USER)
+		return false;
+
+	this_cpu_inc(cpuword_stats.skipped);
+	trace_cpuword_defer(cpu, 0, "skipped");
+	return true;
+}
+
+static bool cpuword_wants_call(int cpu, void *info)
+{
+	return cpu != smp_processor_id() && !cpuword_in_user(cpu);
+}
+
+/**
+ * smp_call_function_in_kernel - call a function on all other CPUs in the kernel
+ * @func: the function
+ * @info: its argument
+ *
+ * As smp_call_function() with wait, less the CPUs in user mode.  For functions
+ * that are but a barrier, or that interrupt, and so wait for, sections with
+ * interrupts off.  On a CPU in user mode such sections have ended, and are
+ * seen to have; and the RMW of its next entry is a full barrier, after which
+ * it sees what was stored before this call.
+ *
+ * Context: as smp_call_function().
+ */
+void smp_call_function_in_kernel(smp_call_func_t func, void *info)
+{
+	/* See cpuword_in_user(). */
+	smp_mb();
+	on_each_cpu_cond(cpuword_wants_call, func, info, true);
+}
+EXPORT_SYMBOL_GPL(smp_call_function_in_kernel);
+
+/**
  * cpuword_pin - hold a CPU out of the kernel
  * @cpu: the CPU
  *
@@ -490,7 +547,7 @@ static int cpuword_cpus_show(struct seq_file *m, void *unused)
 	int cpu, ctx;
 
 	seq_puts(m, "cpu context watching counter pending pinned | early late");
-	seq_puts(m, " | sent: off accepted coalesced refused-watching");
+	seq_puts(m, " | sent: off accepted coalesced skipped refused-watching");
 	for (ctx = 0; ctx < CPUWORD_CTX_NR; ctx++)
 		seq_printf(m, " refused-%s", cpuword_ctx_names[ctx]);
 	seq_putc(m, '\n');
@@ -499,14 +556,15 @@ static int cpuword_cpus_show(struct seq_file *m, void *unused)
 		unsigned long word = atomic_long_read(cpuword_of(cpu));
 		struct cpuword_stats *s = per_cpu_ptr(&cpuword_stats, cpu);
 
-		seq_printf(m, "%d %s %d %lu %#lx %d | %ld %lu | %lu %lu %lu %lu",
+		seq_printf(m, "%d %s %d %lu %#lx %d | %ld %lu | %lu %lu %lu %lu %lu",
 			   cpu, cpuword_ctx_names[cpuword_ctx(word)],
 			   !!(word & CPUWORD_WATCHING),
 			   word >> CPUWORD_COUNTER_SHIFT,
 			   word & CPUWORD_WORK_MASK, !!(word & CPUWORD_PIN),
 			   atomic_long_read(&s->early), cpuword_stat(&s->late),
 			   cpuword_stat(&s->off), cpuword_stat(&s->accepted),
-			   cpuword_stat(&s->coalesced), cpuword_stat(&s->refused_watching));
+			   cpuword_stat(&s->coalesced), cpuword_stat(&s->skipped),
+			   cpuword_stat(&s->refused_watching));
 		for (ctx = 0; ctx < CPUWORD_CTX_NR; ctx++)
 			seq_printf(m, " %lu", cpuword_stat(&s->refused[ctx]));
 		seq_putc(m, '\n');

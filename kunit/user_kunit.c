@@ -10,26 +10,13 @@
 #include <linux/dcache.h>
 #include <linux/debugfs.h>
 #include <linux/delay.h>
-#include <linux/kernel_stat.h>
 #include <linux/kthread.h>
 #include <linux/rcupdate.h>
-
-#include <asm/hardirq.h>
 
 #include "usermode.h"
 
 #define BOTH		(CPUWORD_TLB | CPUWORD_ISYNC)
 #define HOLD_JIFFIES	(20 * HZ)
-
-#ifndef arch_irq_stat_cpu
-#define arch_irq_stat_cpu(cpu) ((void)(cpu), 0)
-#endif
-
-/* What /proc/stat adds up: every interrupt and IPI that the CPU has taken. */
-static u64 interrupts(int cpu)
-{
-	return kstat_cpu_irqs_sum(cpu) + arch_irq_stat_cpu(cpu);
-}
 
 static unsigned long word_of(int cpu)
 {
@@ -95,16 +82,14 @@ static void user_takes_work_without_interrupt(struct kunit *test)
 	struct seen seen;
 	u64 before;
 
-	/* Let what the start itself has left behind pass. */
-	msleep(500);
-	before = interrupts(user->cpu);
+	before = cpuword_user_quiet(user);
 	spins = READ_ONCE(user->shared->spins);
 
 	KUNIT_EXPECT_TRUE(test, cpuword_defer(user->cpu, CPUWORD_TLB));
 	KUNIT_EXPECT_TRUE(test, cpuword_defer(user->cpu, CPUWORD_TLB));
 	KUNIT_EXPECT_TRUE(test, cpuword_defer(user->cpu, CPUWORD_ISYNC));
 	msleep(50);
-	KUNIT_EXPECT_EQ(test, interrupts(user->cpu), before);
+	KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(user), before);
 	KUNIT_EXPECT_NE(test, READ_ONCE(user->shared->spins), spins);
 	KUNIT_EXPECT_EQ(test, word_of(user->cpu) & CPUWORD_WORK_MASK, BOTH);
 
@@ -144,6 +129,37 @@ static void cpu_in_system_call_refuses(struct kunit *test)
 	command = hold_in_syscall(test, user, &hold);
 	KUNIT_EXPECT_FALSE(test, cpuword_defer(user->cpu, CPUWORD_TLB));
 	KUNIT_EXPECT_EQ(test, word_of(user->cpu) & CPUWORD_WORK_MASK, 0);
+	WRITE_ONCE(hold.let_go, true);
+	cpuword_user_wait_done(test, user, command);
+}
+
+static void mark_cpu(void *cpus)
+{
+	/* Several CPUs at a time. */
+	cpumask_set_cpu(smp_processor_id(), cpus);
+}
+
+static void user_is_spared_calls_for_the_kernel(struct kunit *test)
+{
+	struct cpuword_user *user = cpuword_user_start(test, cpuword_user_cpu(test));
+	struct cpumask *called = kunit_kzalloc(test, cpumask_size(), GFP_KERNEL);
+	struct hold hold = {};
+	unsigned long command;
+	u64 before;
+
+	KUNIT_ASSERT_NOT_NULL(test, called);
+	before = cpuword_user_quiet(user);
+
+	/* Of the others some may be idle, which is no user mode. */
+	smp_call_function_in_kernel(mark_cpu, called);
+	KUNIT_EXPECT_FALSE(test, cpumask_test_cpu(user->cpu, called));
+	KUNIT_EXPECT_EQ(test, cpumask_weight(called), num_online_cpus() - 2);
+	KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(user), before);
+	KUNIT_EXPECT_EQ(test, word_of(user->cpu) & CPUWORD_WORK_MASK, 0);
+
+	command = hold_in_syscall(test, user, &hold);
+	smp_call_function_in_kernel(mark_cpu, called);
+	KUNIT_EXPECT_TRUE(test, cpumask_test_cpu(user->cpu, called));
 	WRITE_ONCE(hold.let_go, true);
 	cpuword_user_wait_done(test, user, command);
 }
@@ -254,11 +270,10 @@ static void grace_periods_do_not_interrupt_user_mode(struct kunit *test)
 	struct cpuword_user *user = cpuword_user_start(test, cpuword_user_cpu(test));
 	u64 before;
 
-	msleep(500);
-	before = interrupts(user->cpu);
+	before = cpuword_user_quiet(user);
 	synchronize_rcu();
 	synchronize_rcu_expedited();
-	KUNIT_EXPECT_EQ(test, interrupts(user->cpu), before);
+	KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(user), before);
 }
 
 /* Seen in the kernel twice, but not the same sojourn. */
@@ -368,6 +383,7 @@ static struct kunit_case user_cases[] = {
 	KUNIT_CASE(mask_comes_back_with_those_who_refuse),
 	KUNIT_CASE(cpu_in_system_call_refuses),
 	KUNIT_CASE(idle_cpu_refuses),
+	KUNIT_CASE_SLOW(user_is_spared_calls_for_the_kernel),
 	KUNIT_CASE(late_work_runs_once_with_rcu_watching),
 	KUNIT_CASE(pinned_cpu_stays_out_of_the_kernel),
 	KUNIT_CASE(cpu_in_system_call_cannot_be_pinned),

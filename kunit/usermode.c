@@ -9,6 +9,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/jiffies.h>
+#include <linux/kernel_stat.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -17,7 +18,13 @@
 #include <linux/tick.h>
 #include <linux/umh.h>
 
+#include <asm/hardirq.h>
+
 #include "usermode.h"
+
+#ifndef arch_irq_stat_cpu
+#define arch_irq_stat_cpu(cpu) ((void)(cpu), 0)
+#endif
 
 #define PROGRAM		"/cpuword_user_spin"
 #define WAIT_JIFFIES	(20 * HZ)
@@ -230,4 +237,39 @@ void cpuword_user_wait_done(struct kunit *test, struct cpuword_user *user,
 void cpuword_user_syscall(struct kunit *test, struct cpuword_user *user)
 {
 	cpuword_user_wait_done(test, user, cpuword_user_command(user));
+}
+
+/**
+ * cpuword_user_interrupts - how often a task's CPU has been interrupted
+ * @user: the task
+ *
+ * Return: what /proc/stat adds up, every interrupt and IPI.
+ */
+u64 cpuword_user_interrupts(struct cpuword_user *user)
+{
+	return kstat_cpu_irqs_sum(user->cpu) + arch_irq_stat_cpu(user->cpu);
+}
+
+/**
+ * cpuword_user_quiet - let pass what the start of a task has left behind
+ * @user: the task
+ *
+ * Return: cpuword_user_interrupts(), which stays like that until somebody
+ * interrupts the task.
+ */
+u64 cpuword_user_quiet(struct cpuword_user *user)
+{
+	msleep(500);
+	return cpuword_user_interrupts(user);
+}
+
+/**
+ * cpuword_user_work - what a task's CPU owes
+ * @user: the task
+ *
+ * Return: the work bits of its word.
+ */
+unsigned long cpuword_user_work(struct cpuword_user *user)
+{
+	return atomic_long_read(cpuword_of(user->cpu)) & CPUWORD_WORK_MASK;
 }

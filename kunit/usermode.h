@@ -37,6 +37,9 @@ unsigned long cpuword_user_command(struct cpuword_user *user);
 void cpuword_user_wait_done(struct kunit *test, struct cpuword_user *user,
 			    unsigned long command);
 void cpuword_user_syscall(struct kunit *test, struct cpuword_user *user);
+u64 cpuword_user_interrupts(struct cpuword_user *user);
+u64 cpuword_user_quiet(struct cpuword_user *user);
+unsigned long cpuword_user_work(struct cpuword_user *user);
 
 #endif /* __KERNEL__ */
 

@@ -51,7 +51,7 @@ COUNTS = {
     "arm64": {"static-key": 200, "vmalloc": 8000, "module": 50, "bpf": 300,
               "setmem": 300, "kprobe": 20, "ftrace": 40, "percpu": 40},
     # An emulated fence takes milliseconds.
-    "riscv": {"static-key": 40, "vmalloc": 5000, "module": 10, "bpf": 32,
+    "riscv": {"static-key": 40, "vmalloc": 5000, "module": 10, "bpf": 16,
               "setmem": 32, "kprobe": 4, "ftrace": 8, "percpu": 8},
 }
 
@@ -216,6 +216,12 @@ class Measured:
 
     def ipis(self, cpu):
         return sum(self.sent[cpu].values())
+
+    def arrived(self, cpu):
+        """The same, but fences as the firmware counts them."""
+        return (sum(n for (kind, _), n in self.sent[cpu].items()
+                    if kind not in FENCES.values())
+                + sum(self.fences[cpu].values()))
 
     def deferrable(self, cpu):
         """How many IPIs and fences it got that could have been deferred."""
@@ -652,8 +658,8 @@ def columns(runs, threshold):
         return sum(m.interrupts[cpu].values())
 
     def of_deferred(m, cpu):
-        n = m.deferred[cpu]
-        return n["accepted"] + n["coalesced"]
+        return sum(n for result, n in m.deferred[cpu].items()
+                   if result != "refused")
 
     traced = all(run.traced for run in runs.values())
     entries = all("context_tracking/user_exit" not in run.missing
@@ -868,7 +874,7 @@ def picture(runs, title, out, with_gaps):
                             "solid noborder behind")
                 if not m:
                     continue
-                n = (m.ipis(cpu) if run.traced else
+                n = (m.arrived(cpu) if run.traced else
                      sum(m.interrupts[cpu].values()))
                 text.append(
                     f"set label \"{n}\" at {i + .985},{y + .5} right front "
@@ -894,13 +900,14 @@ def picture(runs, title, out, with_gaps):
             for row, mark in enumerate(shown):
                 text.append(
                     f"set label \"■ {mark}\" at screen "
-                    f"{0.06 + 0.13 * row},screen {18 / total:.4f} "
+                    f"{0.06 + 0.135 * row},screen {18 / total:.4f} "
                     f"font 'sans Bold,12' tc rgb '{MARKS[mark][0]}'")
             text.append(
                 "set label \"The numbers: "
-                + ("IPIs and fences sent" if run.traced else "interrupts")
-                + f" in the load\" at screen 0.985,screen {18 / total:.4f} "
-                "right")
+                + ("interrupts" if not run.traced else "IPIs and fences"
+                   if has_fences(run) else "IPIs")
+                + " to the CPU\" at screen 0.985,screen "
+                f"{1 - 40 / total:.4f} right")
         text.append("plot " + (", ".join(plots) or "NaN"))
     text.append("unset multiplot")
     script = out / "noise.gp"

@@ -32,6 +32,8 @@ class Variant:
     cpu: str = ""
     kernel_args: str = ""
     config: str = ""
+    # Added to the machine that kunit.py asks for: QEMU merges the two.
+    machine: str = ""
     # TCG has no PCID and no INVPCID: without KVM it would repeat another run.
     needs_kvm: bool = False
 
@@ -64,10 +66,14 @@ ARCHES = {
         "default": Variant("max,pauth-impdef=on"),
         "kpti": Variant("max,pauth-impdef=on", "kpti=1"),
         "track": Variant("max,pauth-impdef=on", "cpuword.track=all"),
+        "tlbi": Variant("max,pauth-impdef=on", "cpuword.tlbi=deferred"),
     }),
     "riscv": Arch(cross_compile="riscv64-linux-gnu-", variants={
         "default": Variant("rv64"),
         "track": Variant("rv64", "cpuword.track=all"),
+        # With an interrupt controller of its own the kernel sends IPIs where
+        # otherwise it asks the firmware for remote fences.
+        "aia": Variant("rv64", machine="aia=aplic-imsic"),
     }),
 }
 
@@ -153,8 +159,9 @@ class Kunit:
         options = [f"--timeout={TIMEOUT}", f"--json={report}"]
         if arch.qemu:
             # The last -cpu and -m on QEMU's command line are the ones it uses.
+            machine = f"-machine {variant.machine} " if variant.machine else ""
             options.append(f"--qemu_args=-smp 4 -m 1G -cpu {variant.cpu} "
-                           f"-accel {accel(self.arch)}")
+                           f"{machine}-accel {accel(self.arch)}")
         for word in f"{arch.kernel_args} {variant.kernel_args}".split():
             options.append(f"--kernel_args={word}")
         # Each run's own, or a run that did not start would show the last one's.

@@ -16,7 +16,8 @@
  * arch_cpuword_flush_tlb_kernel - drop every kernel translation of this CPU
  *
  * In every address-space tag, global ones included.  Must be __always_inline,
- * idempotent and safe in NMI and may not touch vmalloc memory.
+ * idempotent and safe in NMI and may not touch vmalloc memory.  With
+ * HAVE_CPUWORD_QUARANTINE it has completed before any later store of this CPU.
  *
  * Context: entry code, RCU watching, interrupts off or NMI.
  */

@@ -9,6 +9,7 @@
 #include <linux/cpuword_state.h>
 #include <linux/smp.h>
 
+#include <asm/cacheflush.h>
 #include <asm/sections.h>
 #include <asm/tlbflush.h>
 
@@ -18,12 +19,14 @@ typedef void (*cpuword_late_fn)(void);
 
 bool cpuword_defer(int cpu, unsigned long work);
 void cpuword_defer_mask(struct cpumask *cpus, unsigned long work);
+bool cpuword_in_user(int cpu);
 bool cpuword_pin(int cpu);
 void cpuword_unpin(int cpu);
 unsigned long cpuword_late_register(cpuword_late_fn fn);
 void cpuword_late_unregister(unsigned long work);
 void on_each_cpu_deferrable(smp_call_func_t func, void *info,
 			    unsigned long work);
+void smp_call_function_in_kernel(smp_call_func_t func, void *info);
 bool cpuword_track_all(void);
 
 #else
@@ -37,10 +40,20 @@ static inline void cpuword_defer_mask(struct cpumask *cpus, unsigned long work)
 {
 }
 
+static inline bool cpuword_in_user(int cpu)
+{
+	return false;
+}
+
 static inline void on_each_cpu_deferrable(smp_call_func_t func, void *info,
 					  unsigned long work)
 {
 	on_each_cpu(func, info, 1);
+}
+
+static inline void smp_call_function_in_kernel(smp_call_func_t func, void *info)
+{
+	smp_call_function(func, info, 1);
 }
 
 static inline bool cpuword_track_all(void)
@@ -51,20 +64,32 @@ static inline bool cpuword_track_all(void)
 #endif /* CONFIG_CPUWORD */
 
 /**
- * cpuword_text_deferrable - may the sync after patching this address wait?
+ * cpuword_text_range_deferrable - may the sync after patching a range wait?
  * @addr: kernel text
+ * @len: how many bytes of it
  *
  * Not in the danger zone: text that runs between the switch to kernel mode
  * and the entry hook, or after the exit hook, would run unsynchronised.
+ *
+ * Return: true if CPUWORD_ISYNC may be deferred for all of the range.
+ */
+static inline bool cpuword_text_range_deferrable(const void *addr, size_t len)
+{
+	return !memory_intersects(__noinstr_text_start, __noinstr_text_end,
+				  (void *)addr, len) &&
+	       !memory_intersects(__entry_text_start, __entry_text_end,
+				  (void *)addr, len);
+}
+
+/**
+ * cpuword_text_deferrable - cpuword_text_range_deferrable() for one address
+ * @addr: kernel text
  *
  * Return: true if CPUWORD_ISYNC may be deferred for @addr.
  */
 static inline bool cpuword_text_deferrable(const void *addr)
 {
-	return !memory_contains(__noinstr_text_start, __noinstr_text_end,
-				(void *)addr, 1) &&
-	       !memory_contains(__entry_text_start, __entry_text_end,
-				(void *)addr, 1);
+	return cpuword_text_range_deferrable(addr, 1);
 }
 
 /*
@@ -73,6 +98,11 @@ static inline bool cpuword_text_deferrable(const void *addr)
  */
 #ifndef flush_tlb_kernel_range_deferrable
 #define flush_tlb_kernel_range_deferrable flush_tlb_kernel_range
+#endif
+
+/* The same for new kernel text, of modules or the BPF JIT. */
+#ifndef flush_icache_range_deferrable
+#define flush_icache_range_deferrable flush_icache_range
 #endif
 
 #endif /* _LINUX_CPUWORD_H */

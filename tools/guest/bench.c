@@ -155,7 +155,7 @@ static void spin_on_all(int cpus)
 	sleep(1);
 	for (cpu = 1; cpu < cpus; cpu++) {
 		seen = spinners[cpu].loops;
-		for (ms = 0; spinners[cpu].loops == seen && ms < 10000; ms++)
+		for (ms = 0; spinners[cpu].loops == seen && ms < 60000; ms++)
 			msleep(1);
 		if (spinners[cpu].loops == seen)
 			printf("@@ error CPU %d does not spin\n", cpu);

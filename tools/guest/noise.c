@@ -533,6 +533,8 @@ static void count_line(char *line)
 	uint64_t us;
 
 	if (!strncmp(line, " => ", 4)) {
+		if (!event.text[0])
+			return;		/* the event itself was lost */
 		add(" < ");
 		/* Modules that are gone leave addresses, many different ones. */
 		add(strncmp(line + 4, "0x", 2) ? line + 4 : "(module)");

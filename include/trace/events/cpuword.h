@@ -14,7 +14,10 @@
 		      { CPUWORD_ISYNC, "ISYNC" },	\
 		      { CPUWORD_LATE_MASK, "LATE" })
 
-/* One call of cpuword_defer(), or one CPU of a mask, and what came of it. */
+/*
+ * One call of cpuword_defer(), or one CPU of a mask, and what came of it.
+ * Without work: a call that a CPU in user mode was spared.
+ */
 TRACE_EVENT(cpuword_defer,
 
 	TP_PROTO(int cpu, unsigned long work, const char *result),

@@ -8,8 +8,9 @@
 #include <asm/tlbflush.h>
 
 /*
- * Local, every ASID, kernel and user.  The kernel's own TLB flush is a
- * hardware broadcast and takes no IPI, so no caller defers it yet.
+ * Local, every ASID, kernel and user.  Deferred only for ranges in quarantine:
+ * the kernel's own TLB flush is a hardware broadcast and takes no IPI.  The
+ * DSB completes it before the store that tells the quarantine.
  */
 static __always_inline void arch_cpuword_flush_tlb_kernel(void)
 {

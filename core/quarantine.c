@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Deferral of a TLB flush that is a hardware broadcast.
+ *
+ * A broadcast needs no IPI, but every CPU takes part in it.  Instead, CPUs in
+ * user mode flush at their next entry, and the others by IPI, each its own TLB.
+ * Until all have, the range may not be mapped again: no two translations of an
+ * address may be in use at once.
+ *
+ * A deferred flush is a generation.  A CPU is clean up to a generation once it
+ * has flushed after what that generation unmapped:
+ *
+ * - It got an IPI: it flushed before cpuword_quarantine_flush() returned.
+ *
+ * - Or its CPUWORD_TLB was set, or seen set, in user mode, after the unmapping
+ *   and smp_mb().  Only the CPU clears the bit, at its entry, after it has
+ *   flushed; and its entry is a fully ordered RMW of the word, so that it
+ *   flushes what was unmapped before the bit was set or seen.  Whoever finds
+ *   the bit clear later knows that the flush is complete: see the contract of
+ *   arch_cpuword_flush_tlb_kernel().
+ *
+ * So a clear bit means clean up to every generation that was issued before it
+ * was read.  What has been read is kept, since the next generation may set the
+ * bit again.  Nothing is added to the entry hook.
+ *
+ * CPUs may not share TLB entries: one that has flushed would get the entry back
+ * from one that has not.
+ */
+#define pr_fmt(fmt) "cpuword: " fmt
+
+#include <linux/cpu.h>
+#include <linux/cpuword_quarantine.h>
+#include <linux/dcache.h>
+#include <linux/debugfs.h>
+#include <linux/init.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/seq_file.h>
+#include <linux/string.h>
+
+#include <asm/barrier.h>
+#include <asm/cpuword.h>
+#include <asm/tlbflush.h>
+
+/* The last generation; each CPU is clean up to its own. */
+static u64 quarantine_gen;
+static DEFINE_PER_CPU(u64, quarantine_clean_gen);
+
+/* Protects the above, for writing, and what follows. */
+static DEFINE_MUTEX(quarantine_lock);
+static struct cpumask quarantine_cpus;
+static unsigned long quarantine_ipis, quarantine_broadcasts;
+
+static bool tlbi_deferred __ro_after_init;
+
+static int __init cpuword_tlbi_set(char *val)
+{
+	if (val && !strcmp(val, "deferred")) {
+		tlbi_deferred = true;
+	} else if (val && !strcmp(val, "broadcast")) {
+		tlbi_deferred = false;
+	} else {
+		pr_warn("tlbi=%s is neither broadcast nor deferred\n", val ?: "");
+		return -EINVAL;
+	}
+	return 0;
+}
+early_param("cpuword.tlbi", cpuword_tlbi_set);
+
+/**
+ * cpuword_tlbi_deferred - may TLB flushes be deferred that are broadcasts?
+ *
+ * Context: any, once early parameters have been parsed.
+ * Return: true with cpuword.tlbi=deferred.  CPUs may not share TLB entries then.
+ */
+bool cpuword_tlbi_deferred(void)
+{
+	return tlbi_deferred;
+}
+
+static bool quarantine_owes_flush(int cpu)
+{
+	/* Pairs with the flush that is complete before the bit is cleared. */
+	return atomic_long_read_acquire(cpuword_of(cpu)) & CPUWORD_TLB;
+}
+
+static void quarantine_flush_local(void *unused)
+{
+	arch_cpuword_flush_tlb_kernel();
+}
+
+static bool quarantine_defer(void)
+{
+	int cpu;
+
+	/* Bits that are clear now may be set below. */
+	for_each_possible_cpu(cpu) {
+		if (quarantine_owes_flush(cpu))
+			continue;
+		/* Pairs with the acquire in cpuword_quarantine_clean(). */
+		smp_store_release(per_cpu_ptr(&quarantine_clean_gen, cpu),
+				  quarantine_gen);
+	}
+
+	/* The unmapping, for those who walk page tables in hardware. */
+	wmb();
+	cpumask_copy(&quarantine_cpus, cpu_online_mask);
+	cpuword_defer_mask(&quarantine_cpus, CPUWORD_TLB);
+	/* Nobody to spare: an IPI to each would be no better than the broadcast. */
+	if (cpumask_equal(&quarantine_cpus, cpu_online_mask))
+		return false;
+
+	on_each_cpu_mask(&quarantine_cpus, quarantine_flush_local, NULL, true);
+	quarantine_ipis += cpumask_weight(&quarantine_cpus) - 1;
+	quarantine_gen++;
+
+	return true;
+}
+
+/**
+ * cpuword_quarantine_flush - flush a range that is not used again until clean
+ * @start: the first address
+ * @end: the one after the last
+ *
+ * For leaves that were unmapped.  If the flush is deferred the range may not
+ * be mapped again, nor may its page tables be freed, until
+ * cpuword_quarantine_clean() or flush_tlb_kernel_range() has returned.
+ *
+ * Context: process, may sleep.
+ * Return: the generation for cpuword_quarantine_clean(), or 0 if the range has
+ * been flushed on every CPU.
+ */
+u64 cpuword_quarantine_flush(unsigned long start, unsigned long end)
+{
+	u64 gen = 0;
+
+	if (tlbi_deferred) {
+		mutex_lock(&quarantine_lock);
+		/*
+		 * A CPU that comes up uses the page tables before it is online
+		 * and can get an IPI.  Try only: this may be called by who
+		 * brings it up.
+		 */
+		if (cpus_read_trylock()) {
+			if (quarantine_defer())
+				gen = quarantine_gen;
+			cpus_read_unlock();
+		}
+		quarantine_broadcasts += !gen;
+		mutex_unlock(&quarantine_lock);
+	}
+	if (!gen)
+		flush_tlb_kernel_range(start, end);
+
+	return gen;
+}
+
+/**
+ * cpuword_quarantine_clean - has every CPU flushed?
+ * @gen: what cpuword_quarantine_flush() returned
+ *
+ * Context: any.
+ * Return: true if no CPU has a translation of the range any more.
+ */
+bool cpuword_quarantine_clean(u64 gen)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		/* Pairs with the release in quarantine_defer(). */
+		if (smp_load_acquire(per_cpu_ptr(&quarantine_clean_gen, cpu)) < gen &&
+		    quarantine_owes_flush(cpu))
+			return false;
+	}
+
+	return true;
+}
+
+static int cpuword_quarantine_show(struct seq_file *m, void *unused)
+{
+	u64 clean;
+	int cpu;
+
+	mutex_lock(&quarantine_lock);
+	clean = quarantine_gen;
+	for_each_possible_cpu(cpu) {
+		if (quarantine_owes_flush(cpu))
+			clean = min(clean, per_cpu(quarantine_clean_gen, cpu));
+	}
+	seq_printf(m, "tlbi %s\n", tlbi_deferred ? "deferred" : "broadcast");
+	seq_printf(m, "generation %llu\n", quarantine_gen);
+	seq_printf(m, "clean %llu\n", clean);
+	seq_printf(m, "ipis %lu\n", quarantine_ipis);
+	seq_printf(m, "broadcasts %lu\n", quarantine_broadcasts);
+	mutex_unlock(&quarantine_lock);
+
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(cpuword_quarantine);
+
+static int __init cpuword_quarantine_init(void)
+{
+	struct dentry *dir = debugfs_lookup("cpuword", NULL);
+
+	/* That would leave no bit, and nothing to tell when it has been done. */
+	BUILD_BUG_ON(arch_cpuword_implicit(CPUWORD_CTX_USER) & CPUWORD_TLB);
+
+	debugfs_create_file("quarantine", 0444, dir, NULL, &cpuword_quarantine_fops);
+	dput(dir);
+	return 0;
+}
+late_initcall(cpuword_quarantine_init);

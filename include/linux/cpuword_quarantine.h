@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Quarantine: an address may not be used again before every CPU has flushed
+ * it, and some CPUs do so only at their next entry into the kernel.
+ */
+#ifndef _LINUX_CPUWORD_QUARANTINE_H
+#define _LINUX_CPUWORD_QUARANTINE_H
+
+#include <linux/cpuword.h>
+#include <linux/types.h>
+
+#ifdef CONFIG_CPUWORD_QUARANTINE
+
+u64 cpuword_quarantine_flush(unsigned long start, unsigned long end);
+bool cpuword_quarantine_clean(u64 gen);
+bool cpuword_tlbi_deferred(void);
+
+#else
+
+static inline u64 cpuword_quarantine_flush(unsigned long start, unsigned long end)
+{
+	flush_tlb_kernel_range_deferrable(start, end);
+	return 0;
+}
+
+static inline bool cpuword_quarantine_clean(u64 gen)
+{
+	return true;
+}
+
+static inline bool cpuword_tlbi_deferred(void)
+{
+	return false;
+}
+
+#endif /* CONFIG_CPUWORD_QUARANTINE */
+
+#endif /* _LINUX_CPUWORD_QUARANTINE_H */

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What x86's own callers leave to a CPU in user mode, and what they do not.
+ */
+#include <kunit/test.h>
+#include <linux/cpuword.h>
+#include <linux/delay.h>
+#include <linux/ftrace.h>
+#include <linux/kprobes.h>
+#include <linux/memory.h>
+#include <linux/set_memory.h>
+#include <linux/vmalloc.h>
+
+#include <asm/text-patching.h>
+
+#include "usermode.h"
+
+#ifndef MCOUNT_INSN_SIZE
+#define MCOUNT_INSN_SIZE 0
+#endif
+
+/* What is done while a task is in user mode, and what becomes of it. */
+struct watched {
+	struct cpuword_user	*user;
+	u64			interrupts;
+};
+
+static struct watched watch(struct kunit *test)
+{
+	struct watched w = {
+		.user = cpuword_user_start(test, cpuword_user_cpu(test)),
+	};
+
+	w.interrupts = cpuword_user_quiet(w.user);
+	return w;
+}
+
+static void expect_deferred(struct kunit *test, struct watched *w, unsigned long work)
+{
+	KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(w->user), w->interrupts);
+	KUNIT_EXPECT_EQ(test, cpuword_user_work(w->user), work);
+	cpuword_user_syscall(test, w->user);
+	KUNIT_EXPECT_EQ(test, cpuword_user_work(w->user), 0);
+	w->interrupts = cpuword_user_interrupts(w->user);
+}
+
+static void expect_strict(struct kunit *test, struct watched *w)
+{
+	KUNIT_EXPECT_GT(test, cpuword_user_interrupts(w->user), w->interrupts);
+	cpuword_user_wait_spinning(test, w->user);
+	KUNIT_EXPECT_EQ(test, cpuword_user_work(w->user), 0);
+	w->interrupts = cpuword_user_interrupts(w->user);
+}
+
+/* --- set_memory --- */
+
+static void free_page_of(void *addr)
+{
+	vfree(addr);
+}
+
+static unsigned long page_to_change(struct kunit *test)
+{
+	void *addr = vmalloc(PAGE_SIZE);
+
+	KUNIT_ASSERT_NOT_NULL(test, addr);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_page_of, addr), 0);
+	/* The page's alias in the direct map is split now, which is strict. */
+	KUNIT_ASSERT_EQ(test, set_memory_ro((unsigned long)addr, 1), 0);
+	KUNIT_ASSERT_EQ(test, set_memory_rw((unsigned long)addr, 1), 0);
+
+	return (unsigned long)addr;
+}
+
+static void change_of_permissions_is_deferred(struct kunit *test)
+{
+	unsigned long addr = page_to_change(test);
+	struct watched w = watch(test);
+
+	KUNIT_EXPECT_EQ(test, set_memory_ro(addr, 1), 0);
+	expect_deferred(test, &w, CPUWORD_TLB);
+	KUNIT_EXPECT_EQ(test, set_memory_x(addr, 1), 0);
+	expect_deferred(test, &w, CPUWORD_TLB);
+	KUNIT_EXPECT_EQ(test, set_memory_nx(addr, 1), 0);
+	expect_deferred(test, &w, CPUWORD_TLB);
+	KUNIT_EXPECT_EQ(test, set_memory_rw(addr, 1), 0);
+	expect_deferred(test, &w, CPUWORD_TLB);
+}
+
+static void change_of_presence_is_strict(struct kunit *test)
+{
+	unsigned long addr = page_to_change(test);
+	struct watched w = watch(test);
+
+	KUNIT_EXPECT_EQ(test, set_memory_np(addr, 1), 0);
+	expect_strict(test, &w);
+	KUNIT_EXPECT_EQ(test, set_memory_p(addr, 1), 0);
+}
+
+static void change_of_memory_type_is_strict(struct kunit *test)
+{
+	unsigned long addr = (unsigned long)page_to_virt(vmalloc_to_page((void *)
+							 page_to_change(test)));
+	struct watched w = watch(test);
+
+	KUNIT_EXPECT_EQ(test, set_memory_uc(addr, 1), 0);
+	expect_strict(test, &w);
+	KUNIT_EXPECT_EQ(test, set_memory_wb(addr, 1), 0);
+	expect_strict(test, &w);
+}
+
+/* --- Text --- */
+
+static void text_sync_is_strict_unless_deferrable(struct kunit *test)
+{
+	struct watched w = watch(test);
+
+	mutex_lock(&text_mutex);
+	text_poke_sync_deferrable();
+	mutex_unlock(&text_mutex);
+	expect_deferred(test, &w, CPUWORD_ISYNC);
+
+	mutex_lock(&text_mutex);
+	text_poke_sync();
+	mutex_unlock(&text_mutex);
+	expect_strict(test, &w);
+}
+
+/* Long enough for a jump to replace what the probe is on. */
+static noinline void probed(void)
+{
+	asm volatile(".rept 8; nop; .endr");
+}
+
+static int no_handler(struct kprobe *p, struct pt_regs *regs)
+{
+	return 0;
+}
+
+/* A probe that has one keeps its breakpoint. */
+static void no_post_handler(struct kprobe *p, struct pt_regs *regs, unsigned long flags)
+{
+}
+
+static bool is_optimized(struct kprobe *p)
+{
+	bool optimized;
+
+	preempt_disable();
+	optimized = get_kprobe(p->addr)->flags & KPROBE_FLAG_OPTIMIZED;
+	preempt_enable();
+	return optimized;
+}
+
+static void probe_once(struct kunit *test, struct watched *w, bool optimize)
+{
+	/* Behind the call of the function tracer, which is patched otherwise. */
+	unsigned long fentry = ftrace_location((unsigned long)probed);
+	struct kprobe p = {
+		.addr = (void *)(fentry ? fentry + MCOUNT_INSN_SIZE : (unsigned long)probed),
+		.pre_handler = no_handler,
+		.post_handler = optimize ? NULL : no_post_handler,
+	};
+
+	KUNIT_ASSERT_EQ(test, register_kprobe(&p), 0);
+	wait_for_kprobe_optimizer();
+	KUNIT_EXPECT_EQ(test, is_optimized(&p), optimize);
+	if (w)
+		expect_deferred(test, w, CPUWORD_ISYNC);
+	unregister_kprobe(&p);
+	wait_for_kprobe_optimizer();
+	if (w)
+		expect_deferred(test, w, CPUWORD_ISYNC);
+}
+
+static void probe_is_deferred(struct kunit *test)
+{
+	struct watched w;
+
+	if (!IS_ENABLED(CONFIG_OPTPROBES))
+		kunit_skip(test, "no optimized kprobes");
+
+	/* The first of each allocates a page for its instruction slots. */
+	probe_once(test, NULL, false);
+	probe_once(test, NULL, true);
+	w = watch(test);
+	probe_once(test, &w, false);
+	probe_once(test, &w, true);
+}
+
+static struct kunit_case x86_cases[] = {
+	KUNIT_CASE_SLOW(change_of_permissions_is_deferred),
+	KUNIT_CASE_SLOW(change_of_presence_is_strict),
+	KUNIT_CASE_SLOW(change_of_memory_type_is_strict),
+	KUNIT_CASE_SLOW(text_sync_is_strict_unless_deferrable),
+	KUNIT_CASE_SLOW(probe_is_deferred),
+	{}
+};
+
+static struct kunit_suite x86_suite = {
+	.name = "cpuword_x86",
+	.test_cases = x86_cases,
+};
+
+kunit_test_suite(x86_suite);
