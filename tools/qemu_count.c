@@ -182,7 +182,8 @@ static enum kind classify_riscv(const uint8_t *code, size_t len)
 	}
 	if (insn == (0x6d61 << 12 | 0x37))		/* lui zero, 0x6d61 */
 		return MARKER;
-	if (insn == 0x0100000f)				/* pause */
+	if (insn == 0x0100000f ||			/* pause */
+	    insn == 0x00d00073)				/* wrs.nto */
 		return PAUSE;
 	if (insn == 0x10200073)				/* sret */
 		return IRQ_RETURN;
