@@ -4,8 +4,6 @@
  */
 #include <kunit/test.h>
 #include <linux/cpuword_quarantine.h>
-#include <linux/delay.h>
-#include <linux/kernel_stat.h>
 #include <linux/vmalloc.h>
 
 #include <asm/cacheflush.h>
@@ -18,73 +16,32 @@
 
 #include "usermode.h"
 
-/* A task in user mode, and how often its CPU has been interrupted so far. */
-static struct cpuword_user *quiet_user(struct kunit *test, u64 *interrupts)
-{
-	struct cpuword_user *user = cpuword_user_start(test, cpuword_user_cpu(test));
-
-	/* Let what the start itself has left behind pass. */
-	msleep(500);
-	*interrupts = kstat_cpu_irqs_sum(user->cpu);
-
-	return user;
-}
-
-static unsigned long work_of(struct cpuword_user *user)
-{
-	return atomic_long_read(cpuword_of(user->cpu)) & CPUWORD_WORK_MASK;
-}
-
-static void expect_isync_deferred(struct kunit *test, struct cpuword_user *user,
-				  u64 interrupts)
-{
-	KUNIT_EXPECT_EQ(test, kstat_cpu_irqs_sum(user->cpu), interrupts);
-	KUNIT_EXPECT_EQ(test, work_of(user), CPUWORD_ISYNC);
-
-	cpuword_user_syscall(test, user);
-	KUNIT_EXPECT_EQ(test, work_of(user), 0);
-}
-
-static void expect_synced_at_once(struct kunit *test, struct cpuword_user *user,
-				  u64 interrupts)
-{
-	KUNIT_EXPECT_GT(test, kstat_cpu_irqs_sum(user->cpu), interrupts);
-	cpuword_user_wait_spinning(test, user);
-	KUNIT_EXPECT_EQ(test, work_of(user), 0);
-}
-
 static void deferrable_icache_flush_leaves_isync(struct kunit *test)
 {
+	struct cpuword_watched w = cpuword_watch(test);
 	unsigned long text = (unsigned long)kfree;
-	struct cpuword_user *user;
-	u64 interrupts;
 
-	user = quiet_user(test, &interrupts);
 	flush_icache_range_deferrable(text, text + AARCH64_INSN_SIZE);
-	expect_isync_deferred(test, user, interrupts);
+	cpuword_expect_deferred(test, &w, CPUWORD_ISYNC);
 }
 
 static void strict_icache_flush_interrupts(struct kunit *test)
 {
+	struct cpuword_watched w = cpuword_watch(test);
 	unsigned long text = (unsigned long)kfree;
-	struct cpuword_user *user;
-	u64 interrupts;
 
-	user = quiet_user(test, &interrupts);
 	flush_icache_range(text, text + AARCH64_INSN_SIZE);
-	expect_synced_at_once(test, user, interrupts);
+	cpuword_expect_sent(test, &w);
 }
 
 /* The range begins before the danger zone and ends behind it. */
 static void icache_flush_of_entry_text_interrupts(struct kunit *test)
 {
-	struct cpuword_user *user;
-	u64 interrupts;
+	struct cpuword_watched w = cpuword_watch(test);
 
-	user = quiet_user(test, &interrupts);
 	flush_icache_range_deferrable((unsigned long)__entry_text_start - PAGE_SIZE,
 				      (unsigned long)__entry_text_end + PAGE_SIZE);
-	expect_synced_at_once(test, user, interrupts);
+	cpuword_expect_sent(test, &w);
 }
 
 /* As the BPF JIT fills its packs and copies programs into them. */
@@ -92,22 +49,20 @@ static void copied_text_leaves_isync(struct kunit *test)
 {
 	u32 insns[] = { aarch64_insn_gen_nop(), aarch64_insn_gen_nop() };
 	u32 yield = aarch64_insn_gen_hint(AARCH64_INSN_HINT_YIELD);
-	struct cpuword_user *user;
-	u64 interrupts;
+	struct cpuword_watched w;
 	u32 *text;
 
 	text = vmalloc(PAGE_SIZE);
 	KUNIT_ASSERT_NOT_NULL(test, text);
-	user = quiet_user(test, &interrupts);
+	w = cpuword_watch(test);
 
 	KUNIT_EXPECT_PTR_EQ(test, aarch64_insn_set(text, yield, sizeof(insns)), text);
 	KUNIT_EXPECT_EQ(test, text[1], yield);
-	expect_isync_deferred(test, user, interrupts);
+	cpuword_expect_deferred(test, &w, CPUWORD_ISYNC);
 
-	interrupts = kstat_cpu_irqs_sum(user->cpu);
 	KUNIT_EXPECT_PTR_EQ(test, aarch64_insn_copy(text, insns, sizeof(insns)), text);
 	KUNIT_EXPECT_MEMEQ(test, text, insns, sizeof(insns));
-	expect_isync_deferred(test, user, interrupts);
+	cpuword_expect_deferred(test, &w, CPUWORD_ISYNC);
 
 	vfree(text);
 }

@@ -33,7 +33,7 @@
 #define BOTH		(CPUWORD_TLB | CPUWORD_ISYNC)
 #define WAIT_JIFFIES	(20 * HZ)
 
-/* What a case sends to the CPUs in user mode: fences by the firmware, or IPIs. */
+/* What a case sends to the CPUs in user mode: fences of the firmware, IPIs. */
 struct sent {
 	struct task_struct	*sender;
 	unsigned long		fences;
@@ -55,8 +55,8 @@ static void count_fence(void *data, int ext, int fid)
 	sent->fences += current == sent->sender && ext == SBI_EXT_RFENCE;
 }
 
-static void count_ipi(void *data, const unsigned int cpu, unsigned long callsite,
-		      void *callback)
+static void count_ipi(void *data, const unsigned int cpu,
+		      unsigned long callsite, void *callback)
 {
 	struct sent *sent = data;
 
@@ -138,7 +138,8 @@ static void begin(struct kunit *test, struct sent *sent)
 }
 
 /* Since begin(), this work was left to all of them, and nothing was sent. */
-static void expect_deferred(struct kunit *test, struct sent *sent, unsigned long work)
+static void expect_deferred(struct kunit *test, struct sent *sent,
+			    unsigned long work)
 {
 	int cpu;
 

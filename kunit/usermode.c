@@ -273,3 +273,48 @@ unsigned long cpuword_user_work(struct cpuword_user *user)
 {
 	return atomic_long_read(cpuword_of(user->cpu)) & CPUWORD_WORK_MASK;
 }
+
+/**
+ * cpuword_watch - start a task, and count what interrupts it from here on
+ * @test: the test, at whose end the task is gone
+ *
+ * Return: the task, for cpuword_expect_deferred() and cpuword_expect_sent().
+ */
+struct cpuword_watched cpuword_watch(struct kunit *test)
+{
+	struct cpuword_watched w = {
+		.user = cpuword_user_start(test, cpuword_user_cpu(test)),
+	};
+
+	w.interrupts = cpuword_user_quiet(w.user);
+	return w;
+}
+
+/**
+ * cpuword_expect_deferred - expect that a task was left work, and not disturbed
+ * @test: the test
+ * @w: the task; counted anew from here on, and with nothing left to do
+ * @work: the work
+ */
+void cpuword_expect_deferred(struct kunit *test, struct cpuword_watched *w,
+			     unsigned long work)
+{
+	KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(w->user), w->interrupts);
+	KUNIT_EXPECT_EQ(test, cpuword_user_work(w->user), work);
+	cpuword_user_syscall(test, w->user);
+	KUNIT_EXPECT_EQ(test, cpuword_user_work(w->user), 0);
+	w->interrupts = cpuword_user_interrupts(w->user);
+}
+
+/**
+ * cpuword_expect_sent - expect that a task was interrupted, and left no work
+ * @test: the test
+ * @w: the task; counted anew from here on
+ */
+void cpuword_expect_sent(struct kunit *test, struct cpuword_watched *w)
+{
+	KUNIT_EXPECT_GT(test, cpuword_user_interrupts(w->user), w->interrupts);
+	cpuword_user_wait_spinning(test, w->user);
+	KUNIT_EXPECT_EQ(test, cpuword_user_work(w->user), 0);
+	w->interrupts = cpuword_user_interrupts(w->user);
+}

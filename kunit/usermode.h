@@ -29,6 +29,12 @@ struct cpuword_user {
 	void				*data;
 };
 
+/* A task in user mode, and how often its CPU has been interrupted by now. */
+struct cpuword_watched {
+	struct cpuword_user		*user;
+	u64				interrupts;
+};
+
 int cpuword_user_cpu(struct kunit *test);
 struct cpuword_user *cpuword_user_start(struct kunit *test, int cpu);
 void cpuword_user_stop(void *user);
@@ -40,6 +46,10 @@ void cpuword_user_syscall(struct kunit *test, struct cpuword_user *user);
 u64 cpuword_user_interrupts(struct cpuword_user *user);
 u64 cpuword_user_quiet(struct cpuword_user *user);
 unsigned long cpuword_user_work(struct cpuword_user *user);
+struct cpuword_watched cpuword_watch(struct kunit *test);
+void cpuword_expect_deferred(struct kunit *test, struct cpuword_watched *w,
+			     unsigned long work);
+void cpuword_expect_sent(struct kunit *test, struct cpuword_watched *w);
 
 #endif /* __KERNEL__ */
 

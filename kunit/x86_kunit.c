@@ -4,7 +4,6 @@
  */
 #include <kunit/test.h>
 #include <linux/cpuword.h>
-#include <linux/delay.h>
 #include <linux/ftrace.h>
 #include <linux/kprobes.h>
 #include <linux/memory.h>
@@ -18,39 +17,6 @@
 #ifndef MCOUNT_INSN_SIZE
 #define MCOUNT_INSN_SIZE 0
 #endif
-
-/* What is done while a task is in user mode, and what becomes of it. */
-struct watched {
-	struct cpuword_user	*user;
-	u64			interrupts;
-};
-
-static struct watched watch(struct kunit *test)
-{
-	struct watched w = {
-		.user = cpuword_user_start(test, cpuword_user_cpu(test)),
-	};
-
-	w.interrupts = cpuword_user_quiet(w.user);
-	return w;
-}
-
-static void expect_deferred(struct kunit *test, struct watched *w, unsigned long work)
-{
-	KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(w->user), w->interrupts);
-	KUNIT_EXPECT_EQ(test, cpuword_user_work(w->user), work);
-	cpuword_user_syscall(test, w->user);
-	KUNIT_EXPECT_EQ(test, cpuword_user_work(w->user), 0);
-	w->interrupts = cpuword_user_interrupts(w->user);
-}
-
-static void expect_strict(struct kunit *test, struct watched *w)
-{
-	KUNIT_EXPECT_GT(test, cpuword_user_interrupts(w->user), w->interrupts);
-	cpuword_user_wait_spinning(test, w->user);
-	KUNIT_EXPECT_EQ(test, cpuword_user_work(w->user), 0);
-	w->interrupts = cpuword_user_interrupts(w->user);
-}
 
 /* --- set_memory --- */
 
@@ -75,25 +41,25 @@ static unsigned long page_to_change(struct kunit *test)
 static void change_of_permissions_is_deferred(struct kunit *test)
 {
 	unsigned long addr = page_to_change(test);
-	struct watched w = watch(test);
+	struct cpuword_watched w = cpuword_watch(test);
 
 	KUNIT_EXPECT_EQ(test, set_memory_ro(addr, 1), 0);
-	expect_deferred(test, &w, CPUWORD_TLB);
+	cpuword_expect_deferred(test, &w, CPUWORD_TLB);
 	KUNIT_EXPECT_EQ(test, set_memory_x(addr, 1), 0);
-	expect_deferred(test, &w, CPUWORD_TLB);
+	cpuword_expect_deferred(test, &w, CPUWORD_TLB);
 	KUNIT_EXPECT_EQ(test, set_memory_nx(addr, 1), 0);
-	expect_deferred(test, &w, CPUWORD_TLB);
+	cpuword_expect_deferred(test, &w, CPUWORD_TLB);
 	KUNIT_EXPECT_EQ(test, set_memory_rw(addr, 1), 0);
-	expect_deferred(test, &w, CPUWORD_TLB);
+	cpuword_expect_deferred(test, &w, CPUWORD_TLB);
 }
 
 static void change_of_presence_is_strict(struct kunit *test)
 {
 	unsigned long addr = page_to_change(test);
-	struct watched w = watch(test);
+	struct cpuword_watched w = cpuword_watch(test);
 
 	KUNIT_EXPECT_EQ(test, set_memory_np(addr, 1), 0);
-	expect_strict(test, &w);
+	cpuword_expect_sent(test, &w);
 	KUNIT_EXPECT_EQ(test, set_memory_p(addr, 1), 0);
 }
 
@@ -101,29 +67,29 @@ static void change_of_memory_type_is_strict(struct kunit *test)
 {
 	unsigned long addr = (unsigned long)page_to_virt(vmalloc_to_page((void *)
 							 page_to_change(test)));
-	struct watched w = watch(test);
+	struct cpuword_watched w = cpuword_watch(test);
 
 	KUNIT_EXPECT_EQ(test, set_memory_uc(addr, 1), 0);
-	expect_strict(test, &w);
+	cpuword_expect_sent(test, &w);
 	KUNIT_EXPECT_EQ(test, set_memory_wb(addr, 1), 0);
-	expect_strict(test, &w);
+	cpuword_expect_sent(test, &w);
 }
 
 /* --- Text --- */
 
 static void text_sync_is_strict_unless_deferrable(struct kunit *test)
 {
-	struct watched w = watch(test);
+	struct cpuword_watched w = cpuword_watch(test);
 
 	mutex_lock(&text_mutex);
 	text_poke_sync_deferrable();
 	mutex_unlock(&text_mutex);
-	expect_deferred(test, &w, CPUWORD_ISYNC);
+	cpuword_expect_deferred(test, &w, CPUWORD_ISYNC);
 
 	mutex_lock(&text_mutex);
 	text_poke_sync();
 	mutex_unlock(&text_mutex);
-	expect_strict(test, &w);
+	cpuword_expect_sent(test, &w);
 }
 
 /* Long enough for a jump to replace what the probe is on. */
@@ -152,7 +118,7 @@ static bool is_optimized(struct kprobe *p)
 	return optimized;
 }
 
-static void probe_once(struct kunit *test, struct watched *w, bool optimize)
+static void probe_once(struct kunit *test, struct cpuword_watched *w, bool optimize)
 {
 	/* Behind the call of the function tracer, which is patched otherwise. */
 	unsigned long fentry = ftrace_location((unsigned long)probed);
@@ -166,16 +132,16 @@ static void probe_once(struct kunit *test, struct watched *w, bool optimize)
 	wait_for_kprobe_optimizer();
 	KUNIT_EXPECT_EQ(test, is_optimized(&p), optimize);
 	if (w)
-		expect_deferred(test, w, CPUWORD_ISYNC);
+		cpuword_expect_deferred(test, w, CPUWORD_ISYNC);
 	unregister_kprobe(&p);
 	wait_for_kprobe_optimizer();
 	if (w)
-		expect_deferred(test, w, CPUWORD_ISYNC);
+		cpuword_expect_deferred(test, w, CPUWORD_ISYNC);
 }
 
 static void probe_is_deferred(struct kunit *test)
 {
-	struct watched w;
+	struct cpuword_watched w;
 
 	if (!IS_ENABLED(CONFIG_OPTPROBES))
 		kunit_skip(test, "no optimized kprobes");
@@ -183,7 +149,7 @@ static void probe_is_deferred(struct kunit *test)
 	/* The first of each allocates a page for its instruction slots. */
 	probe_once(test, NULL, false);
 	probe_once(test, NULL, true);
-	w = watch(test);
+	w = cpuword_watch(test);
 	probe_once(test, &w, false);
 	probe_once(test, &w, true);
 }

@@ -285,12 +285,13 @@ static const struct instance {
 
 #define NR_COLLECTORS	3	/* the first of these */
 
+/* A filter that ends with CPUS is for the isolated ones (Linux 6.6 can). */
 static const struct event {
 	const char *instance, *name, *filter;
 } events[] = {
-	{ "cpuword-senders", "ipi/ipi_send_cpu" },
-	{ "cpuword-senders", "ipi/ipi_send_cpumask" },
-	{ "cpuword-senders", "csd/csd_queue_cpu" },
+	{ "cpuword-senders", "ipi/ipi_send_cpu", "cpu & CPUS" },
+	{ "cpuword-senders", "ipi/ipi_send_cpumask", "cpumask & CPUS" },
+	{ "cpuword-senders", "csd/csd_queue_cpu", "cpu & CPUS" },
 	/* Remote fences only: ext is "RFNC". */
 	{ "cpuword-senders", "riscv/sbi_call", "ext == 0x52464e43" },
 	{ "cpuword-deferrals", "vmalloc/purge_vmap_area_lazy" },
@@ -312,6 +313,26 @@ static int put_in(const char *instance, const char *file, const char *text)
 	char path[PATH];
 
 	return put(join(path, INSTANCES, instance, "/", file, NULL), text);
+}
+
+static void filter_event(const struct event *e)
+{
+	const char *end = e->filter + strlen(e->filter) - 4;
+	char filter[MAX_CPUS * 5], path[PATH];
+	int i, cpus = !strcmp(end, "CPUS");
+
+	filter[0] = 0;
+	append(filter, e->filter, sizeof(filter));
+	for (i = 0; cpus && i < nr_isolated; i++) {
+		append(filter, i ? "," : "{", sizeof(filter));
+		append(filter, itoa(isolated[i]), sizeof(filter));
+	}
+	append(filter, cpus ? "}" : "", sizeof(filter));
+	join(path, "events/", e->name, "/filter", NULL);
+	/* Without the CPUs there is more than one needs, but all of that. */
+	if (put_in(e->instance, path, filter) && !cpus)
+		printf("@@ error cannot filter %s, errno %d\n", e->name,
+		       errno);
 }
 
 static void mask_of_isolated(char *text, long size)
@@ -389,10 +410,8 @@ static int start_tracing(void)
 			printf("@@ missing %s\n", e->name);
 			continue;
 		}
-		join(path, "events/", e->name, "/filter", NULL);
-		if (e->filter && put_in(e->instance, path, e->filter))
-			printf("@@ error cannot filter %s, errno %d\n",
-			       e->name, errno);
+		if (e->filter)
+			filter_event(e);
 		join(path, "events/", e->name, "/enable", NULL);
 		if (put_in(e->instance, path, "1"))
 			printf("@@ error cannot trace %s, errno %d\n",
@@ -1062,6 +1081,39 @@ static const struct load loads[] = {
 
 /* ---- one load after the other ---- */
 
+/* How much has been sent, by the statistics of the trace. */
+static unsigned long sent(void)
+{
+	char path[PATH], cpu[24], text[1024];
+	unsigned long n = 0;
+	int c;
+
+	for (c = 0; c < nr_online; c++) {
+		join(cpu, itoa(online[c]), NULL);
+		join(path, INSTANCES "cpuword-senders/per_cpu/cpu", cpu,
+		     "/stats", NULL);
+		/* "entries: <number>" comes first. */
+		if (slurp(path, text, 0, sizeof(text)) > 9)
+			n += strtoul(text + 9, NULL, 10);
+	}
+	return n;
+}
+
+/*
+ * What is freed by RCU or by a kworker belongs to the load too: wait until
+ * there is no more, which on a busy machine may never be.
+ */
+static void settle(void)
+{
+	int tries = emulated ? 200 : 3;
+	unsigned long before;
+
+	do {
+		before = sent();
+		msleep(300);
+	} while (--tries && sent() != before);
+}
+
 /* So many times or, if that is not 0, so many seconds. Returns how often. */
 static long repeat(const struct load *load, long times, long seconds)
 {
@@ -1103,7 +1155,7 @@ static void measure(const struct load *load, long times, long seconds)
 		load->finish();
 		return;
 	}
-	msleep(300);
+	msleep(300);	/* for what is freed later */
 
 	keep(join(line, "@@ phase name=", load->name, "\n", NULL));
 	trace_on("cpuword-senders");
@@ -1116,8 +1168,7 @@ static void measure(const struct load *load, long times, long seconds)
 
 	start = now_ns();
 	times = repeat(load, times, seconds);
-	/* What is freed by RCU or by a kworker belongs to the load too. */
-	msleep(300);
+	settle();
 	end = now_ns();
 
 	keep_statistics("after");
