@@ -545,7 +545,9 @@ def bench(name, args):
 
     text = "\n".join(report(data))
     print(f"\n{text}")
-    base = BUILD / f"bench-{name}{'-quick' if args.quick else ''}"
+    # A run of some parts does not replace the results of one of all.
+    base = BUILD / "-".join(["bench", name, *(
+        ["quick"] if args.quick else [] if args.parts == PARTS else args.parts)])
     base.with_suffix(".rst").write_text(text)
     base.with_suffix(".json").write_text(json.dumps(data, indent=1) + "\n")
     print(f"in {base.with_suffix('.json')} and .rst; took "
