@@ -32,6 +32,8 @@ from common import BUILD, LOGS, ROOT, die
 PARTS = ["getpid", "broadcast", "sources", "grace"]
 SETTINGS = ["stock", "off", "on"]
 SIZES = [4, 16, 64]
+# Under the plugin, 64 of riscv's CPUs take minutes to boot, if they do.
+SIZES_OF = {"riscv": [4, 16]}
 
 # One thread for all CPUs and a nanosecond of guest time an instruction: the
 # cycle counter counts instructions, the same on every run.
@@ -434,10 +436,11 @@ class Checks:
                             f"instructions, at most {limit:.2f} expected")
 
     def broadcast(self, results, arch):
+        size = max(results)
         for name, what in OPERATIONS.items():
             if name == "purge" and arch in NO_PURGE_IPI:
                 continue
-            runs = results[SIZES[-1]][name]
+            runs = results[size][name]
             # In the quick form it is ours that sends the IPIs.
             ipi = runs.get("stock") or runs["off"]
             on = runs["on"]
@@ -446,16 +449,16 @@ class Checks:
                 continue
             share = on["broadcast_instructions"] / ipi["broadcast_instructions"]
             self.expect(share <= BROADCAST_MAY_COST,
-                        f"{what}, {SIZES[-1]} CPUs: a deferred broadcast is "
+                        f"{what}, {size} CPUs: a deferred broadcast is "
                         f"{share:.2f} of the instructions of an IPI broadcast, "
                         f"at most {BROADCAST_MAY_COST:.2f} expected")
-            others = SIZES[-1] - 1
+            others = size - 1
             self.expect(ipi["broadcast_atomics"] >= others,
                         f"{what}: an IPI broadcast was seen to take "
                         f"{ipi['broadcast_atomics']:.0f} atomics only: are all "
                         "counted?")
             self.expect(on["broadcast_atomics"] <= OWN_ATOMICS,
-                        f"{what}, {SIZES[-1]} CPUs: a deferred broadcast takes "
+                        f"{what}, {size} CPUs: a deferred broadcast takes "
                         f"{on['broadcast_atomics']:.0f} atomics, at most "
                         f"{OWN_ATOMICS} of its own expected")
             if name != "flip":
@@ -520,7 +523,8 @@ def bench(name, args):
                                 built.build_dir, built.linux, built,
                                 args.append)
     # The quick form counts ours alone, which sends IPIs with deferral off.
-    sizes = SIZES[-1:] if args.quick else SIZES
+    sizes = SIZES_OF.get(name, SIZES)
+    sizes = sizes[-1:] if args.quick else sizes
     for part in args.parts:
         started = time.monotonic()
         figures = {}

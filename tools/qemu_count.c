@@ -82,6 +82,9 @@ void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
 #define WAITS_FOR	10
 #define SPINS_FOR	500
 
+/* Where riscv's firmware begins; the guest's program is far below. */
+#define FIRMWARE	0x80000000
+
 #define MAX_ADDRESSES	64
 
 struct counts {
@@ -328,6 +331,8 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 							    sizeof(code)));
 		if (kind == ATOMIC)
 			atomics++;
+		else if (kind == PAUSE && !kernel && address >= FIRMWARE)
+			continue;
 		else if (at[kernel][kind])
 			qemu_plugin_register_vcpu_insn_exec_cb(insn,
 					at[kernel][kind],
