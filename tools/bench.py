@@ -463,10 +463,10 @@ class Checks:
                         f"{OWN_ATOMICS} of its own expected")
             if name != "flip":
                 continue
-            # A CPU that enters the kernel meanwhile does its work, and then
-            # its bit is to be set anew.
+            # A CPU that is in the kernel for a moment refuses, and its bit is
+            # to be set anew afterwards.
             deferred = on["coalesced"] + on["accepted"]
-            self.expect(deferred >= others * on["broadcasts"],
+            self.expect(deferred >= 0.98 * others * on["broadcasts"],
                         f"{what}: {deferred:.0f} deferrals for "
                         f"{on['broadcasts']:.0f} broadcasts to {others} CPUs")
             self.expect(on["coalesced"] >= 0.9 * deferred,
