@@ -13,8 +13,9 @@ KERNEL  ?= 6.12
 JOBS    ?= $(shell nproc)
 VARIANT ?= default
 
-# KUnit alone runs in user-mode Linux as well.
-VALID := $(ARCHES) $(if $(filter demo bench,$(MAKECMDGOALS)),,um)
+# KUnit alone runs in user-mode Linux as well; the benchmark does all at once.
+VALID := $(ARCHES) $(if $(filter demo bench,$(MAKECMDGOALS)),,um) \
+	$(if $(filter bench,$(MAKECMDGOALS)),all)
 ifeq ($(and $(filter $(VALID),$(ARCH)),$(filter 1,$(words $(ARCH)))),)
 $(error ARCH=$(ARCH) is not supported here; valid: $(strip $(VALID)))
 endif
@@ -28,7 +29,7 @@ endif
 # What is meant for this Makefile must not reach the kernel's, which the tools
 # below start: not the variables, and not the flags.
 unexport MAKEFLAGS MFLAGS MAKELEVEL ARCH KERNEL JOBS VARIANT KDIR
-unexport LOAD COUNT SECONDS CPUS THRESHOLD MODULE OUT
+unexport LOAD COUNT SECONDS CPUS THRESHOLD MODULE OUT PARTS
 .NOTPARALLEL:
 
 run_args = --arch $(ARCH) --kernel $(KERNEL) --jobs $(JOBS)
@@ -42,6 +43,7 @@ help: ## list the targets
 	@echo "ARCH is one of $(ARCHES) (for kunit also um): $(ARCH)"
 	@echo "demo and noise take LOAD= (a list), COUNT=, THRESHOLD= (us), OUT= (a directory)"
 	@echo "noise takes SECONDS= (a load), CPUS= (a list), MODULE= (a path) as well"
+	@echo "bench takes ARCH=all and PARTS= (of getpid,broadcast,sources,grace)"
 	@echo "KERNEL is one of $(KERNELS): $(KERNEL); JOBS: $(JOBS)"
 
 setup: ## install the packages that are missing (for ARCH, or for all)
@@ -64,9 +66,9 @@ noise: ## what reaches the isolated CPUs of this machine, as root
 	@tools/noise.py $(noise_args) $(if $(SECONDS),--seconds "$(SECONDS)") \
 		$(if $(CPUS),--cpus "$(CPUS)") $(if $(MODULE),--module "$(MODULE)")
 
-bench: ## what an entry costs on ARCH
-	@tools/setup.sh $(ARCH)
-	@tools/bench.py $(run_args)
+bench: ## costs and IPIs on ARCH (or all): stock kernel, deferral off and on
+	@tools/setup.sh $(if $(filter all,$(ARCH)),$(ARCHES),$(ARCH))
+	@tools/bench.py $(run_args) $(if $(PARTS),--parts "$(PARTS)")
 
 test: ## everything that CI runs
 	@tools/setup.sh $(ARCHES)

@@ -1,18 +1,50 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * PID 1 of `make bench`: the cost of a getpid() round trip, in ticks of the
- * cycle counter. With QEMU's -icount shift=0 a tick of it is one guest
- * instruction (or a known number of them: the host scales by the clock rate
- * that is printed).
+ * PID 1 of `make bench`. Measures, as part= in its environment says,
+ *
+ * getpid	the cost of a getpid() round trip in ticks of the cycle counter,
+ *		which -icount makes instructions
+ * broadcast	text flips and vmalloc purges, with ever more CPUs that spin in
+ *		user mode; marks for QEMU's plugin where it shall count
+ * grace	grace periods, with the kernel's own rcuscale
+ *
+ * on a kernel with deferral first without it, then with it. A line that starts
+ * with "@@ " is for the host (tools/bench.py), which does the arithmetic.
  */
 #include "guest.h"
+
+#define DEFER "/sys/module/cpuword/parameters/defer"
+
+static int nr_isolated, isolated[MAX_CPUS];
+
+/* The value of @name in the environment: PID 1 gets it from the command line. */
+static long env_number(const char *name, long otherwise)
+{
+	const char *v = getenv(name);
+
+	return v ? atol(v) : otherwise;
+}
+
+/* What a measurement is repeated for: stock kernels know no deferral. */
+static const char *const settings[] = { "off", "on" };
+static int nr_settings = ARRAY_SIZE(settings);
+
+static const char *use_setting(int i)
+{
+	if (nr_settings == 1)
+		return "stock";
+	if (put(DEFER, settings[i]))
+		printf("@@ error cannot write " DEFER ", errno %d\n", errno);
+	return settings[i];
+}
+
+/* ---- getpid ---- */
 
 #define BATCHES	100
 #define CALLS	1000
 
-static uint64_t hz;
-
-static void measure(int cpu, int isolated)
+static void measure_getpid(int cpu, const char *kind, const char *setting,
+			   uint64_t hz)
 {
 	uint64_t t, calls_min = ~0ull, empty_min = ~0ull, sum = 0;
 	int b, i;
@@ -39,8 +71,8 @@ static void measure(int cpu, int isolated)
 		if (t < calls_min)
 			calls_min = t;
 	}
-	printf("@@ bench cpu=%d isolated=%d hz=%lu calls=%d empty=%lu best=%lu mean=%lu\n",
-	       cpu, isolated, (unsigned long)hz, CALLS,
+	printf("@@ getpid on=%s defer=%s hz=%lu calls=%d empty=%lu best=%lu mean=%lu\n",
+	       kind, setting, (unsigned long)hz, CALLS,
 	       (unsigned long)empty_min,
 	       (unsigned long)calls_min, (unsigned long)(sum / BATCHES));
 }
@@ -49,29 +81,343 @@ static void measure(int cpu, int isolated)
  * In a child, so that PID 1 sleeps and its CPU idles meanwhile: -icount runs
  * all CPUs in one thread, and their instructions move the same counter.
  */
-static void measure_in_child(int cpu, int isolated)
+static void getpid_in_child(int cpu, const char *kind, const char *setting,
+			    uint64_t hz)
 {
 	pid_t pid = fork();
 
 	if (!pid) {
-		measure(cpu, isolated);
+		measure_getpid(cpu, kind, setting, hz);
 		exit(0);
 	}
 	waitpid(pid, NULL, 0);
 }
 
+static void part_getpid(void)
+{
+	uint64_t hz = cycles_hz();
+	int i;
+
+	for (i = 0; i < nr_settings; i++) {
+		const char *setting = use_setting(i);
+
+		getpid_in_child(isolated[0], "isolated", setting, hz);
+		getpid_in_child(0, "housekeeping", setting, hz);
+	}
+}
+
+/* ---- spinners ---- */
+
+static struct spinner {
+	volatile uint64_t loops;
+} __attribute__((aligned(256))) *spinners;
+
+static pid_t spinning[MAX_CPUS];
+
+static void spin_on(int cpu)
+{
+	spinning[cpu] = fork();
+	if (spinning[cpu])
+		return;
+	if (pin_to(cpu))
+		exit(1);
+	for (;;) {
+		spinners[cpu].loops++;
+		relax();
+#ifdef __riscv
+		/* pause: emulation ignores it, but tools/qemu_count.c does not */
+		__asm__ volatile(".word 0x0100000f" : : : "memory");
+#endif
+	}
+}
+
+/* Bring CPUs up to @cpus of them, and have all but CPU 0 spin in user mode. */
+static void spin_on_all(int cpus)
+{
+	char path[PATH];
+	uint64_t seen;
+	int cpu, ms;
+
+	for (cpu = 1; cpu < cpus; cpu++) {
+		if (spinning[cpu])
+			continue;
+		put(join(path, "/sys/devices/system/cpu/cpu", itoa(cpu),
+			 "/online", NULL), "1");
+		/* The scheduler's own interrupts of a task that spins. */
+		put(join(path, "/sys/kernel/debug/sched/fair_server/cpu",
+			 itoa(cpu), "/runtime", NULL), "0");
+	}
+	/* Not before: emulation has the CPUs share the host's. */
+	for (cpu = 1; cpu < cpus; cpu++)
+		if (!spinning[cpu])
+			spin_on(cpu);
+	/* Let the ticks stop: they run until the boot's last work is done. */
+	sleep(1);
+	for (cpu = 1; cpu < cpus; cpu++) {
+		seen = spinners[cpu].loops;
+		for (ms = 0; spinners[cpu].loops == seen && ms < 60000; ms++)
+			msleep(1);
+		if (spinners[cpu].loops == seen)
+			printf("@@ error CPU %d does not spin\n", cpu);
+	}
+}
+
+/* ---- broadcast ---- */
+
+/* Nothing to the CPU; QEMU's plugin (tools/qemu_count.c) knows it. */
+static void mark(void)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("nopl 0x6b72616d(%%rax)" : : : "memory");
+#elif defined(__aarch64__)
+	__asm__ volatile("mov xzr, #0x6d61" : : : "memory");
+#elif defined(__riscv)
+	__asm__ volatile(".option push; .option norvc; lui zero, 0x6d61; .option pop"
+			 : : : "memory");
+#endif
+}
+
+/*
+ * A scheduler feature off and on: a static key with a jump or two, and nothing
+ * else that calls other CPUs.
+ */
+static void flip_text(long count)
+{
+	static const char features[] = "/sys/kernel/debug/sched/features";
+
+	while (count--)
+		if (put(features, "NO_RUN_TO_PARITY") ||
+		    put(features, "RUN_TO_PARITY")) {
+			printf("@@ error cannot flip RUN_TO_PARITY, errno %d\n",
+			       errno);
+			break;
+		}
+}
+
+/*
+ * Map and unmap 16 MB @count times with the kernel's own test module; when
+ * there is enough of it (32 MB, more with more CPUs) a kworker purges what was
+ * unmapped and flushes the TLBs.
+ */
+static void churn_vmalloc(long count)
+{
+	char args[PATH];
+	int fd = open("/test_vmalloc.ko", O_RDONLY);
+
+	join(args, "run_test_mask=1024 nr_pages=4096 test_loop_count=",
+	     ltoa(count), NULL);
+	/* It runs its test as it is loaded; EAGAIN is how it says that it is done. */
+	if (fd < 0 || (syscall(__NR_finit_module, fd, args, 0) < 0 &&
+		       errno != EAGAIN))
+		printf("@@ error test_vmalloc.ko did not run, errno %d\n",
+		       errno);
+	close(fd);
+	msleep(20);
+}
+
+static void do_nothing(long count)
+{
+	while (count--)
+		msleep(1);
+}
+
+static const struct op {
+	const char *name;
+	void (*run)(long count);
+} ops[] = {
+	{ "nothing", do_nothing },
+	{ "flip", flip_text },
+	{ "purge", churn_vmalloc },
+};
+
+/* Find @what in @text, as strstr() does, which nolibc lacks. */
+static char *find(char *text, const char *what)
+{
+	long n = strlen(what);
+
+	for (; *text; text++)
+		if (!strncmp(text, what, n))
+			return text;
+	return NULL;
+}
+
+static char text[1 << 18];
+
+/* Function-call IPIs that @cpus CPUs, all but CPU 0, have received, by CPU. */
+static void read_ipis(unsigned long *ipis, int cpus)
+{
+	char *p, *line = NULL;
+	int cpu;
+
+	if (slurp("/proc/interrupts", text, 0, sizeof(text)) > 0)
+		line = find(text, "unction call");
+	for (; line && line > text && line[-1] != '\n'; line--)
+		;
+	p = line ? strchr(line, ':') : NULL;
+	if (!p)
+		printf("@@ error no function-call IPIs in /proc/interrupts\n");
+	for (cpu = 0; p && cpu < cpus; cpu++) {
+		ipis[cpu] = strtol(p + 1, &p, 10);
+		p--;
+	}
+}
+
+/* Print what cpuword says of CPU 0, under its own headings. */
+static void print_words(const char *when)
+{
+	char *row, *end;
+
+	if (slurp("/sys/kernel/debug/cpuword/cpus", text, 0, sizeof(text)) < 0)
+		return;
+	row = strchr(text, '\n');
+	end = row ? strchr(row + 1, '\n') : NULL;
+	if (!end)
+		return;
+	*row = *end = 0;
+	printf("@@ words when=%s\n@@ head %s\n@@ row %s\n", when, text, row + 1);
+}
+
+static void measure_op(const struct op *op, int cpus, const char *setting)
+{
+	long count = env_number(op->name, 0);
+
+	unsigned long before[MAX_CPUS] = { 0 }, after[MAX_CPUS] = { 0 };
+	unsigned long sum = 0, most = 0;
+	uint64_t t0;
+	int cpu;
+
+	if (!count)
+		return;
+
+	/* Once uncounted: first uses fill caches, and a deferral its bit. */
+	op->run(1);
+	print_words("before");
+	read_ipis(before, cpus);
+
+	t0 = now_ns();
+	mark();
+	op->run(count);
+	mark();
+	t0 = now_ns() - t0;
+
+	read_ipis(after, cpus);
+	print_words("after");
+	for (cpu = 1; cpu < cpus; cpu++) {
+		unsigned long n = after[cpu] - before[cpu];
+
+		sum += n;
+		if (n > most)
+			most = n;
+	}
+	printf("@@ op name=%s cpus=%d defer=%s count=%ld ns=%lu ipis=%lu most=%lu\n",
+	       op->name, cpus, setting, count, (unsigned long)t0, sum, most);
+}
+
+static void part_broadcast(void)
+{
+	static const int sizes[] = { 4, 16, 64 };
+	long least = env_number("least", 4), most = env_number("most", 64);
+	unsigned int n, o;
+	int i;
+
+	for (n = 0; n < ARRAY_SIZE(sizes); n++) {
+		if (sizes[n] < least || sizes[n] > most)
+			continue;
+		spin_on_all(sizes[n]);
+		for (i = 0; i < nr_settings; i++) {
+			const char *setting = use_setting(i);
+
+			for (o = 0; o < ARRAY_SIZE(ops); o++)
+				measure_op(&ops[o], sizes[n], setting);
+		}
+	}
+}
+
+/* ---- grace periods ---- */
+
+static int load(const char *file, const char *args)
+{
+	int fd = open(file, O_RDONLY), err;
+
+	err = fd < 0 || syscall(__NR_finit_module, fd, args, 0) < 0;
+	if (err)
+		printf("@@ error cannot load %s, errno %d\n", file, errno);
+	close(fd);
+	return err;
+}
+
+/* rcuscale goes on measuring when it says that it has enough. */
+static void wait_for_rcuscale(void)
+{
+	int i;
+
+	for (i = 0; i < 600; i++) {
+		long n = syscall(__NR_syslog, 3 /* READ_ALL */, text,
+				 sizeof(text) - 1);
+
+		text[n > 0 ? n : 0] = 0;
+		if (find(text, " measurements"))
+			return;
+		msleep(100);
+	}
+	printf("@@ error rcuscale does not come to an end\n");
+}
+
+static void part_grace(void)
+{
+	static const char *const kinds[] = { "normal", "expedited" };
+	char args[PATH];
+	unsigned int kind;
+	int i;
+
+	spin_on_all(nr_isolated + 1);
+	if (load("/torture.ko", ""))
+		return;
+	for (i = 0; i < nr_settings; i++) {
+		const char *setting = use_setting(i);
+
+		for (kind = 0; kind < ARRAY_SIZE(kinds); kind++) {
+			/* It prints what it measured when it is unloaded. */
+			printf("@@ grace kind=%s defer=%s\n", kinds[kind],
+			       setting);
+			syscall(__NR_syslog, 5 /* CLEAR */, NULL, 0);
+			join(args, "nreaders=0 nwriters=1 holdoff=1 shutdown=0 gp_exp=",
+			     itoa(kind), NULL);
+			if (load("/rcuscale.ko", args))
+				return;
+			wait_for_rcuscale();
+			if (syscall(__NR_delete_module, "rcuscale", 0))
+				printf("@@ error rcuscale does not unload, errno %d\n",
+				       errno);
+		}
+	}
+	printf("@@ grace kind=end\n");
+}
+
 int main(void)
 {
-	int cpus[MAX_CPUS], n;
+	const char *part = getenv("part");
+	struct utsname uts;
+	struct stat st;
 
 	mount_all();
-	hz = cycles_hz();
-	n = isolated_cpus(cpus);
-	if (!n)
+	pin_to(0);
+	uname(&uts);
+	printf("@@ hello release=%s\n", uts.release);
+	if (stat(DEFER, &st))
+		nr_settings = 1;
+	nr_isolated = isolated_cpus(isolated);
+	spinners = mmap(NULL, MAX_CPUS * sizeof(*spinners),
+			PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			-1, 0);
+	if (!nr_isolated)
 		printf("@@ error no isolated CPU: is nohz_full= missing?\n");
+	else if (part && !strcmp(part, "broadcast"))
+		part_broadcast();
+	else if (part && !strcmp(part, "grace"))
+		part_grace();
 	else
-		measure_in_child(cpus[0], 1);
-	measure_in_child(0, 0);
+		part_getpid();
 	printf("@@ bye\n");
 	restart();
 	return 0;
