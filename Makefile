@@ -32,7 +32,7 @@ unexport MAKEFLAGS MFLAGS MAKELEVEL ARCH KERNEL JOBS VARIANT KDIR
 
 run_args = --arch $(ARCH) --kernel $(KERNEL) --jobs $(JOBS)
 
-.PHONY: help setup tree kunit demo bench test apply clean
+.PHONY: help setup tree kunit demo bench litmus test apply clean
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 	@echo
@@ -57,6 +57,10 @@ demo: ## IPIs per isolated CPU on ARCH, with deferral off and on
 bench: ## what an entry costs on ARCH
 	@tools/setup.sh $(ARCH)
 	@tools/bench.py $(run_args)
+
+litmus: ## the claims about memory ordering, by herd7
+	@tools/setup.sh um arm64 riscv litmus
+	@tools/litmus.py --kernel $(KERNEL) --jobs $(JOBS)
 
 test: ## everything that CI runs
 	@tools/setup.sh $(ARCHES)
