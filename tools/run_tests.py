@@ -56,6 +56,10 @@ def main():
                                           run_kunit.all_variants(arch))
     if (ROOT / "tools" / "checks.sh").exists():
         results.append(run_check("checks", ["tools/checks.sh"]))
+    # herd7 comes from elsewhere: its lack fails this check and no other.
+    results.append(run_check("litmus", [
+        "sh", "-c", "tools/setup.sh litmus && exec tools/litmus.py "
+        f"--kernel={args.kernel} --jobs={args.jobs}"]))
     if (ROOT / "tools" / "demo.py").exists():
         for arch, this in run_kunit.ARCHES.items():
             if this.qemu:

@@ -108,6 +108,7 @@ added_backports=	# set until that was of use
 # stays only if all went well.
 clean_up() {
 	[ -z "$beat" ] || kill $beat
+	rm -rf "$herd.new"
 	[ -z "$added_backports" ] || "${as_root[@]}" rm -f $backports_list
 }
 trap clean_up EXIT
