@@ -36,7 +36,7 @@ run_args = --arch $(ARCH) --kernel $(KERNEL) --jobs $(JOBS)
 noise_args = $(if $(LOAD),--load "$(LOAD)") $(if $(COUNT),--count "$(COUNT)") \
 	$(if $(THRESHOLD),--threshold "$(THRESHOLD)") $(if $(OUT),--out "$(OUT)")
 
-.PHONY: help setup tree kunit demo noise bench test apply clean
+.PHONY: help setup tree kunit demo noise bench litmus test apply clean
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 	@echo
@@ -69,6 +69,10 @@ noise: ## what reaches the isolated CPUs of this machine, as root
 bench: ## costs and IPIs on ARCH (or all): stock kernel, deferral off and on
 	@tools/setup.sh $(if $(filter all,$(ARCH)),$(ARCHES),$(ARCH))
 	@tools/bench.py $(run_args) $(if $(PARTS),--parts "$(PARTS)")
+
+litmus: ## the claims about memory ordering, by herd7
+	@tools/setup.sh um arm64 riscv litmus
+	@tools/litmus.py --kernel $(KERNEL) --jobs $(JOBS)
 
 test: ## everything that CI runs
 	@tools/setup.sh $(ARCHES)

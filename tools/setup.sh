@@ -4,6 +4,7 @@
 # Installs what is missing on a Debian machine, by package name:
 #   tools/setup.sh [um|x86_64|arm64|riscv ...]      all of them by default
 #   tools/setup.sh noise	what `make noise` needs, on any machine
+#   tools/setup.sh litmus	herd7, into build/tools/herd
 # Checks for commands and files, not for packages, so that tools of your own
 # count; and does nothing, quickly, when nothing is missing.
 
@@ -16,6 +17,11 @@ kernel=6.12
 qemu_minimum=8.1
 log=$PWD/build/log/setup.log
 backports_list=/etc/apt/sources.list.d/cpuword-backports.list
+# Only Debian sid has it. libc6 and libgmp10 of sid go with it, in the version
+# of the day, for which apt's signatures vouch: they do not change its answers.
+herd_version=7.58-2
+herd_sha256=97a6e2bfbc2c516cd9816e8c87c3acc412953479a3351b308d139e0af9550672
+herd=$PWD/build/tools/herd
 
 die() {
 	echo "setup: $*" >&2
@@ -26,6 +32,7 @@ die() {
 
 packages=()		# from wherever apt takes them
 qemu_packages=()	# only in a version that is new enough
+herd_missing=		# set if so
 
 need_command() { # command package
 	command -v "$1" >/dev/null || packages+=("$2")
@@ -48,10 +55,16 @@ need_qemu() { # machine package [firmware that comes with it]
 	new_enough "$version" && [ -e "${3:-/}" ] || qemu_packages+=("$2")
 }
 
+need_herd() {
+	need_command dpkg dpkg
+	command -v herd7 >/dev/null || [ -e "$herd/usr/bin/herd7" ] ||
+		herd_missing=yes
+}
+
 find_missing() {
 	local name arch
 
-	packages=() qemu_packages=()
+	packages=() qemu_packages=() herd_missing=
 	need_command gcc gcc
 	need_command python3 python3
 	need_file /usr/include/stdio.h libc6-dev
@@ -75,10 +88,11 @@ find_missing() {
 		riscv)	need_command riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu
 			need_qemu riscv64 qemu-system-riscv \
 				/usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin ;;
-		*)	die "$arch is not supported; valid: um x86_64 arm64 riscv" ;;
+		litmus)	need_herd ;;
+		*)	die "$arch is not supported; valid: um x86_64 arm64 riscv litmus" ;;
 		esac
 	done
-	((${#packages[@]} + ${#qemu_packages[@]}))
+	[ -n "$herd_missing" ] || ((${#packages[@]} + ${#qemu_packages[@]}))
 }
 
 missing() { # in words
@@ -87,6 +101,7 @@ missing() { # in words
 	for name in "${qemu_packages[@]}"; do
 		words+=("$name ($qemu_minimum or newer)")
 	done
+	[ -z "$herd_missing" ] || words+=("herd7, of herdtools7 $herd_version")
 	printf '%s, ' "${words[@]}" | sed 's/, $//'
 }
 
@@ -99,6 +114,7 @@ added_backports=	# set until that was of use
 # stays only if all went well.
 clean_up() {
 	[ -z "$beat" ] || kill $beat
+	rm -rf "$herd.new"
 	[ -z "$added_backports" ] || "${as_root[@]}" rm -f $backports_list
 }
 trap clean_up EXIT
@@ -135,17 +151,21 @@ candidate() { # package [apt option...]: the version that apt would install
 		sed -n 's/^  Candidate: \([^(]*\)$/\1/p'
 }
 
-# The backports suite is served by the mirror of the main archive. Which of the
+# The mirror of the main archive serves the other suites, too. Which of the
 # machine's sources that is, apt knows best: it has read their Release files.
-add_backports() {
-	local mirror
-
+find_mirror() { # suite that is wanted of it
 	mirror=$(apt-get indextargets --format \
 		'$(ORIGIN)|$(LABEL)|$(CODENAME)|$(COMPONENT)|$(REPO_URI)' \
 		'Created-By: Packages' |
 		sed -n "s/^Debian|Debian|$VERSION_CODENAME|main|//p" | head -n 1)
 	[ -n "$mirror" ] ||
-		die "no Debian $VERSION_CODENAME main archive in the apt sources; add it, then $backports"
+		die "no Debian $VERSION_CODENAME main archive in the apt sources; add it, then $1"
+}
+
+add_backports() {
+	local mirror
+
+	find_mirror "$backports"
 	added_backports=yes
 	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $backports main" |
 		"${as_root[@]}" tee $backports_list >/dev/null ||
@@ -192,6 +212,40 @@ install_missing() {
 	fi
 }
 
+# sid is known to an apt of its own, with no say in what is installed. All of
+# herd or nothing of it appears in build/tools.
+install_herd() {
+	local mirror option found file new=$herd.new
+
+	find_mirror sid
+	rm -rf "$new" && mkdir -p "$new/lists/partial" "$new/debs" ||
+		die "cannot write $new"
+	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror sid main" \
+		>"$new/sid.list"
+	option=(-o Dir::Etc::sourcelist="$new/sid.list"
+		-o Dir::Etc::sourceparts=- -o Dir::State::Lists="$new/lists"
+		-o Dir::Cache="$new" -o APT::Sandbox::User="$(id -un)"
+		-o APT::Update::Error-Mode=any)
+	logged "reading the list of Debian sid" apt-get update "${option[@]}" ||
+		die "cannot read sid from the Debian mirror, which herd7 comes from; see $log"
+	found=$(candidate herdtools7 "${option[@]}")
+	[ "$found" = $herd_version ] ||
+		die "herdtools7 in sid is ${found:-gone}, not $herd_version: put a herd7 of yours into PATH, or adapt tools/setup.sh"
+	(cd "$new/debs" && logged "getting herdtools7 $herd_version" \
+		apt-get download "${option[@]}" herdtools7 libc6 libgmp10) ||
+		die "cannot get herdtools7 from the Debian mirror; see $log"
+	echo "$herd_sha256 $new/debs/herdtools7_${herd_version}_amd64.deb" |
+		sha256sum --check --status ||
+		die "herdtools7 $herd_version is not the one that tools/setup.sh knows: wrong checksum"
+	for file in "$new"/debs/*.deb; do
+		logged "unpacking ${file##*/}" dpkg -x "$file" "$new/root" ||
+			die "cannot unpack ${file##*/}; see $log"
+	done
+	find "$new/root/usr/bin" -type f ! -name herd7 -delete	# 230 MB
+	rm -rf "$herd" && mv "$new/root" "$herd" && rm -rf "$new" ||
+		die "cannot write $herd"
+}
+
 [ $# -gt 0 ] || set -- um x86_64 arm64 riscv
 [ "$(uname -m)" = x86_64 ] || [ "$*" = noise ] ||
 	die "the host has to be x86_64, this is $(uname -m)"
@@ -202,7 +256,9 @@ if [ "${ID-}" != debian ] || ! command -v apt-get >/dev/null; then
 	die "not a Debian system, install by hand what is missing: $(missing)"
 fi
 backports=${VERSION_CODENAME:=sid}-backports
-if [ "$(id -u)" = 0 ]; then
+if ((${#packages[@]} + ${#qemu_packages[@]} == 0)); then
+	as_root=()	# nothing that needs it
+elif [ "$(id -u)" = 0 ]; then
 	as_root=()
 elif sudo -n true 2>/dev/null; then
 	as_root=(sudo -n)
@@ -213,6 +269,7 @@ else
 	    "(apt-get install ${packages[*]} ${qemu_packages[*]}${from-})"
 fi
 mkdir -p "${log%/*}" && : >"$log" || exit 1
-install_missing
+((${#packages[@]} + ${#qemu_packages[@]} == 0)) || install_missing
+[ -z "$herd_missing" ] || install_herd
 find_missing "$@" && die "still missing: $(missing); see $log"
 added_backports=

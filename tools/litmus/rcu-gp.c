@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Result: Never
+ *
+ * See docs/litmus/rcu-gp.litmus.
+ *
+ * Weakened: cpuword_state.h: fetch_add(CPUWORD_COUNTER_ONE - ctx -> fetch_add_relaxed(CPUWORD_COUNTER_ONE - ctx
+ * Weakened: cpuword_state.h: set_release(w, new); -> set(w, new);
+ * Weakened: P1: smp_mb(); -> smp_wmb();
+ */
+#include "litmus.h"
+
+INIT(USER);
+
+void P0(atomic_long_t *w, var *x, var *y, var *ry, var *rx)
+{
+	cpuword_enter(w, CPUWORD_CTX_USER);
+	*ry = READ_ONCE(*y);
+	*rx = READ_ONCE(*x);
+	cpuword_exit(w, CPUWORD_CTX_USER);
+}
+
+void P1(atomic_long_t *w, var *x, var *y)
+{
+	unsigned long first;
+
+	WRITE_ONCE(*x, 1);
+	smp_mb();
+	first = sample(w);
+	if (!(first & 1) || sample(w) != first)
+		WRITE_ONCE(*y, 1);
+}
+
+/* exists (ry=1 /\ rx=0) */
