@@ -104,14 +104,16 @@ our_lines() {
 }
 
 # Picks from make's output: sparse's warnings about our lines, and errors, for
-# after one sparse looks no further.
+# after one sparse looks no further; except of a kind that stock code has and
+# that does not stop it.
 our_warnings() { # log
 	sed -E -e "s|^$linux/||" -e ':a; s|[^/.]+/\.\./||; ta' "$1" |
 	awk '
 	NR == FNR { ours[$0]; next }
 	/^[^ ]+:[0-9]+:[0-9]+: / {
 		split($1, at, ":")
-		if (/: error: / || at[1] in ours || at[1] ":" at[2] in ours)
+		if (/: error: / && !/: error: incompatible types in comparison/ ||
+		    at[1] in ours || at[1] ":" at[2] in ours)
 			print
 	}' <(our_lines) -
 }
@@ -135,6 +137,7 @@ sparse() { # arch
 	srcarch=${1/x86_64/x86}
 	for file in "${changed[@]}"; do
 		case $file in
+		mm/percpu-vm.c) ;; # mm/percpu.c includes it
 		arch/"$srcarch"/*.c | [!a]*.c)
 			targets+=("${file%.c}.o")
 			files+=("$file") ;;
@@ -149,8 +152,8 @@ sparse() { # arch
 		[ $status = 0 ] || grep -F '***' "$log-make.log" ||
 			tail -n 5 "$log-make.log"
 		for file in "${added[@]}"; do
-			# Not a user-mode program.
-			[ "$file" = "${file%.c}" ] || [ -e "$dir/${file%.c}" ] ||
+			# Not of another architecture, nor a user-mode program.
+			[ "$file" = "${file%.c}" ] || [ ! -e "$dir/${file%.c}.o" ] ||
 				files+=("$file")
 		done
 		for file in "${files[@]}"; do
