@@ -42,11 +42,6 @@ struct sent {
 	struct cpuword_user	*users[NR_CPUS];
 };
 
-static unsigned long word_of(int cpu)
-{
-	return atomic_long_read(cpuword_of(cpu));
-}
-
 /* Others may have reasons of their own to send something meanwhile. */
 static void count_fence(void *data, int ext, int fid)
 {
@@ -126,7 +121,7 @@ static void begin(struct kunit *test, struct sent *sent)
 
 	for_each_cpu(cpu, &sent->cpus) {
 		cpuword_user_syscall(test, sent->users[cpu]);
-		KUNIT_ASSERT_EQ(test, word_of(cpu) & BOTH, 0);
+		KUNIT_ASSERT_EQ(test, cpuword_user_work(sent->users[cpu]) & BOTH, 0);
 	}
 	/* RCU may have asked for some ticks in the meantime: let them pass. */
 	do {
@@ -148,7 +143,7 @@ static void expect_deferred(struct kunit *test, struct sent *sent,
 	KUNIT_EXPECT_EQ(test, sent->ipis, 0);
 	/* An IPI of anybody's would have had the work done. */
 	for_each_cpu(cpu, &sent->cpus)
-		KUNIT_EXPECT_EQ(test, word_of(cpu) & BOTH, work);
+		KUNIT_EXPECT_EQ(test, cpuword_user_work(sent->users[cpu]) & BOTH, work);
 }
 
 /* Since begin(), nothing was left to them: it was sent. */
@@ -161,7 +156,7 @@ static void expect_strict(struct kunit *test, struct sent *sent)
 	else
 		KUNIT_EXPECT_GT(test, sent->ipis, 0);
 	for_each_cpu(cpu, &sent->cpus)
-		KUNIT_EXPECT_EQ(test, word_of(cpu) & BOTH, 0);
+		KUNIT_EXPECT_EQ(test, cpuword_user_work(sent->users[cpu]) & BOTH, 0);
 }
 
 /* --- On a CPU in user mode, which this enters the kernel of --- */
@@ -466,7 +461,8 @@ static void bpf_programs_come_and_go_deferred(struct kunit *test)
 	begin(test, sent);
 	bpf_prog_destroy(prog);
 	for_each_cpu(cpu, &sent->cpus) {
-		while (!(word_of(cpu) & CPUWORD_ISYNC) && time_before(jiffies, end))
+		while (!(cpuword_user_work(sent->users[cpu]) & CPUWORD_ISYNC) &&
+		       time_before(jiffies, end))
 			msleep(20);
 	}
 	expect_deferred(test, sent, CPUWORD_ISYNC);

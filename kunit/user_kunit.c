@@ -13,6 +13,10 @@
 #include <linux/kthread.h>
 #include <linux/rcupdate.h>
 
+#ifdef CONFIG_RISCV
+#include <asm/cpu_ops.h>
+#endif
+
 #include "usermode.h"
 
 #define BOTH		(CPUWORD_TLB | CPUWORD_ISYNC)
@@ -91,7 +95,7 @@ static void user_takes_work_without_interrupt(struct kunit *test)
 	msleep(50);
 	KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(user), before);
 	KUNIT_EXPECT_NE(test, READ_ONCE(user->shared->spins), spins);
-	KUNIT_EXPECT_EQ(test, word_of(user->cpu) & CPUWORD_WORK_MASK, BOTH);
+	KUNIT_EXPECT_EQ(test, cpuword_user_work(user), BOTH);
 
 	user->syscall = look_syscall;
 	user->data = &seen;
@@ -99,7 +103,7 @@ static void user_takes_work_without_interrupt(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, seen.word & CPUWORD_WORK_MASK, 0);
 	KUNIT_EXPECT_EQ(test, cpuword_ctx(seen.word), CPUWORD_CTX_KERNEL);
 	KUNIT_EXPECT_TRUE(test, seen.word & CPUWORD_WATCHING);
-	KUNIT_EXPECT_EQ(test, word_of(user->cpu) & CPUWORD_WORK_MASK, 0);
+	KUNIT_EXPECT_EQ(test, cpuword_user_work(user), 0);
 }
 
 static void mask_comes_back_with_those_who_refuse(struct kunit *test)
@@ -128,7 +132,7 @@ static void cpu_in_system_call_refuses(struct kunit *test)
 
 	command = hold_in_syscall(test, user, &hold);
 	KUNIT_EXPECT_FALSE(test, cpuword_defer(user->cpu, CPUWORD_TLB));
-	KUNIT_EXPECT_EQ(test, word_of(user->cpu) & CPUWORD_WORK_MASK, 0);
+	KUNIT_EXPECT_EQ(test, cpuword_user_work(user), 0);
 	WRITE_ONCE(hold.let_go, true);
 	cpuword_user_wait_done(test, user, command);
 }
@@ -155,7 +159,7 @@ static void user_is_spared_calls_for_the_kernel(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, cpumask_test_cpu(user->cpu, called));
 	KUNIT_EXPECT_EQ(test, cpumask_weight(called), num_online_cpus() - 2);
 	KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(user), before);
-	KUNIT_EXPECT_EQ(test, word_of(user->cpu) & CPUWORD_WORK_MASK, 0);
+	KUNIT_EXPECT_EQ(test, cpuword_user_work(user), 0);
 
 	command = hold_in_syscall(test, user, &hold);
 	smp_call_function_in_kernel(mark_cpu, called);
@@ -334,6 +338,17 @@ static int defer_to_all(void *stop)
 	return 0;
 }
 
+/* riscv's firmware refuses to start a hart that is still on its way down. */
+static void wait_until_stopped(int cpu)
+{
+#if defined(CONFIG_RISCV) && defined(CONFIG_HOTPLUG_CPU)
+	unsigned long end = jiffies + HOLD_JIFFIES;
+
+	while (cpu_ops->cpu_is_stopped(cpu) && time_before(jiffies, end))
+		msleep(20);
+#endif
+}
+
 static void offline_cpu_refuses_and_owes_nothing(struct kunit *test)
 {
 	int cpu = cpumask_last(cpu_online_mask);
@@ -351,6 +366,7 @@ static void offline_cpu_refuses_and_owes_nothing(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, remove_cpu(cpu), 0);
 		KUNIT_EXPECT_FALSE(test, cpuword_defer(cpu, BOTH));
 		KUNIT_EXPECT_EQ(test, word_of(cpu) & (CPUWORD_WORK_MASK | CPUWORD_PIN), 0);
+		wait_until_stopped(cpu);
 		KUNIT_EXPECT_EQ(test, add_cpu(cpu), 0);
 		KUNIT_EXPECT_EQ(test, cpumask_test_cpu(cpu, cpu_online_mask), true);
 		if (i)
