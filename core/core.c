@@ -29,7 +29,11 @@
 
 #define CPUWORD_VALID_WORK	(CPUWORD_EARLY_MASK | CPUWORD_LATE_MASK)
 
+#ifdef CONFIG_CPUWORD_ASM_ENTRY
+DEFINE_PER_CPU_PAGE_ALIGNED(struct cpuword, cpuword) = {
+#else
 DEFINE_PER_CPU_ALIGNED(struct cpuword, cpuword) = {
+#endif
 	.v = ATOMIC_LONG_INIT(CPUWORD_COUNTER_ONE),
 };
 EXPORT_SYMBOL_GPL(cpuword);
@@ -71,13 +75,18 @@ static_assert(ARRAY_SIZE(cpuword_ctx_names) == CPUWORD_CTX_NR);
 
 /* --- The owner's side --- */
 
+static noinstr void cpuword_count_early(unsigned long work)
+{
+	raw_atomic_long_inc(&this_cpu_ptr(&cpuword_stats)->early);
+}
+
 static noinstr void cpuword_run_early(unsigned long work)
 {
 	if (work & CPUWORD_TLB)
 		arch_cpuword_flush_tlb_kernel();
 	if (work & CPUWORD_ISYNC)
 		arch_cpuword_isync();
-	raw_atomic_long_inc(&this_cpu_ptr(&cpuword_stats)->early);
+	cpuword_count_early(work);
 }
 
 /**
@@ -108,6 +117,32 @@ noinstr unsigned long cpuword_enter_slow(unsigned long old, enum cpuword_ctx ctx
 
 	return old;
 }
+
+#ifdef CONFIG_CPUWORD_ASM_ENTRY
+/**
+ * cpuword_user_entered_slow - cpuword_enter_slow() after an entry in assembly
+ * @word: the word: KERNEL, with a pin or work
+ *
+ * Context: entry code, interrupts off, not for NMI-like entries.
+ * Return: as cpuword_enter_slow().
+ */
+noinstr unsigned long cpuword_user_entered_slow(unsigned long word)
+{
+	bool done = false;
+
+	/* What comes while this waits has not been done by the assembly. */
+	if (word & CPUWORD_PIN)
+		word = cpuword_wait_pin(this_cpuword(), CPUWORD_CTX_USER);
+	else
+		done = arch_cpuword_entry_did(word & CPUWORD_EARLY_MASK);
+
+	if (word & CPUWORD_EARLY_MASK)
+		cpuword_early(this_cpuword(), word,
+			      done ? cpuword_count_early : cpuword_run_early);
+
+	return word;
+}
+#endif
 
 /**
  * cpuword_nmi_enter_slow - as cpuword_enter_slow(), after cpuword_nmi_enter()

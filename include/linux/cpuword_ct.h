@@ -58,6 +58,26 @@ static __always_inline void ct_state_exit(int state)
 	cpuword_exit(this_cpuword(), state);
 }
 
+/*
+ * The rest of ct_state_enter(CT_STATE_USER), where assembly has changed the
+ * word, and the beginning of the matching exit: LAZY tells the assembly to
+ * complete it.
+ */
+static __always_inline unsigned long ct_state_user_entered(void)
+{
+	unsigned long word = raw_atomic_long_read(this_cpuword());
+
+	if (unlikely(word & (CPUWORD_PIN | CPUWORD_WORK_MASK)))
+		word = cpuword_user_entered_slow(word);
+
+	return word;
+}
+
+static __always_inline void ct_state_user_leaving(void)
+{
+	cpuword_lazy_exit(this_cpuword());
+}
+
 /* RCU is to watch while the context stays.  Returns what the CPU owes. */
 static __always_inline unsigned long ct_state_nmi_enter(void)
 {

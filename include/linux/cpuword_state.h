@@ -315,14 +315,24 @@ static __always_inline void cpuword_lazy_enter(atomic_long_t *w)
 
 #ifdef CONFIG_CPUWORD
 
+#ifdef CONFIG_CPUWORD_ASM_ENTRY
+/* Alone in its page: the user page tables may map it. */
+struct cpuword {
+	atomic_long_t	v;
+} __aligned(PAGE_SIZE);
+
+DECLARE_PER_CPU_PAGE_ALIGNED(struct cpuword, cpuword);
+#else
 /* Alone in its cache line: other CPUs write it. */
 struct cpuword {
 	atomic_long_t	v;
 } ____cacheline_aligned;
 
 DECLARE_PER_CPU_ALIGNED(struct cpuword, cpuword);
+#endif
 
 unsigned long cpuword_enter_slow(unsigned long old, enum cpuword_ctx ctx);
+unsigned long cpuword_user_entered_slow(unsigned long word);
 unsigned long cpuword_nmi_enter_slow(unsigned long old);
 void cpuword_early_slow(unsigned long work);
 void cpuword_entered(unsigned long old);

@@ -8,6 +8,7 @@
 #include <asm/invpcid.h>
 #include <asm/processor-flags.h>
 #include <asm/special_insns.h>
+#include <asm/tlbflush.h>
 
 /*
  * With or without PTI and PCID: INVPCID's all-context type drops global
@@ -49,6 +50,24 @@ static __always_inline void arch_cpuword_isync(void)
 }
 
 #define arch_cpuword_isync arch_cpuword_isync
+
+#ifdef CONFIG_CPUWORD_ASM_ENTRY
+/*
+ * With PTI, ENTER_FROM_USER has written CR3 after the word changed, without
+ * NOFLUSH if the word asked for a TLB flush.  That serialised, and flushed the
+ * current ASID and what is not tagged.  The others are flushed before they are
+ * used again, as after flush_tlb_one_kernel().
+ */
+static __always_inline bool arch_cpuword_entry_did(unsigned long work)
+{
+	if (!static_cpu_has(X86_FEATURE_PTI))
+		return false;
+
+	if (work & CPUWORD_TLB)
+		raw_cpu_write(cpu_tlbstate.invalidate_other, true);
+	return true;
+}
+#endif
 
 /*
  * USER only.  IDLE patches code of its own after the word has changed
