@@ -195,7 +195,7 @@ void cpuword_user_wait_spinning(struct kunit *test, struct cpuword_user *user)
 }
 
 /**
- * cpuword_user_command - tell a task to make a system call
+ * cpuword_user_command - tell a task to enter the kernel
  * @user: the task
  *
  * Return: for cpuword_user_wait_done().
@@ -209,7 +209,7 @@ unsigned long cpuword_user_command(struct cpuword_user *user)
 }
 
 /**
- * cpuword_user_wait_done - wait until a task has returned from a system call
+ * cpuword_user_wait_done - wait until a task has carried out a command
  * @test: the test, which fails if that takes too long
  * @user: the task
  * @command: what cpuword_user_command() returned
@@ -223,7 +223,7 @@ void cpuword_user_wait_done(struct kunit *test, struct cpuword_user *user,
 
 	while (READ_ONCE(user->shared->done) != command) {
 		if (time_after(jiffies, end))
-			KUNIT_FAIL_AND_ABORT(test, "no system call by CPU %d", user->cpu);
+			KUNIT_FAIL_AND_ABORT(test, "nothing done by CPU %d", user->cpu);
 		msleep(20);
 	}
 	cpuword_user_wait_spinning(test, user);
@@ -236,7 +236,21 @@ void cpuword_user_wait_done(struct kunit *test, struct cpuword_user *user,
  */
 void cpuword_user_syscall(struct kunit *test, struct cpuword_user *user)
 {
+	cpuword_user_enter(test, user, CPUWORD_ENTRY_SYSCALL);
+}
+
+/**
+ * cpuword_user_enter - have a task enter the kernel, and wait for it
+ * @test: the test, which fails if that takes too long
+ * @user: the task
+ * @entry: how
+ */
+void cpuword_user_enter(struct kunit *test, struct cpuword_user *user,
+			enum cpuword_user_entry entry)
+{
+	WRITE_ONCE(user->shared->entry, entry);
 	cpuword_user_wait_done(test, user, cpuword_user_command(user));
+	WRITE_ONCE(user->shared->entry, CPUWORD_ENTRY_SYSCALL);
 }
 
 /**

@@ -4,11 +4,26 @@
 
 #define CPUWORD_USER_EXIT	(~0UL)
 
+/* How a command is carried out: a system call, or another way into the kernel. */
+enum cpuword_user_entry {
+	CPUWORD_ENTRY_SYSCALL,
+	CPUWORD_ENTRY_MANY_SYSCALLS,
+	CPUWORD_ENTRY_PAGE_FAULT,
+	CPUWORD_ENTRY_FORK,
+	/* x86: */
+	CPUWORD_ENTRY_INT80,
+	CPUWORD_ENTRY_BREAKPOINT,
+	CPUWORD_ENTRY_INVALID_OPCODE,
+	CPUWORD_ENTRY_SINGLE_STEP,
+	CPUWORD_ENTRY_STEP_SYSCALL,
+};
+
 /* Shared between a test and its task in user mode. */
 struct cpuword_user_page {
 	unsigned long	ready;
 	unsigned long	spins;		/* counts as long as the task runs */
-	unsigned long	command;	/* a new value: make a system call */
+	unsigned long	entry;		/* an enum cpuword_user_entry */
+	unsigned long	command;	/* a new value: enter the kernel */
 	unsigned long	done;		/* the last command that was done */
 };
 
@@ -43,6 +58,8 @@ unsigned long cpuword_user_command(struct cpuword_user *user);
 void cpuword_user_wait_done(struct kunit *test, struct cpuword_user *user,
 			    unsigned long command);
 void cpuword_user_syscall(struct kunit *test, struct cpuword_user *user);
+void cpuword_user_enter(struct kunit *test, struct cpuword_user *user,
+			enum cpuword_user_entry entry);
 u64 cpuword_user_interrupts(struct cpuword_user *user);
 u64 cpuword_user_quiet(struct cpuword_user *user);
 unsigned long cpuword_user_work(struct cpuword_user *user);

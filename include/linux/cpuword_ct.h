@@ -60,22 +60,22 @@ static __always_inline void ct_state_exit(int state)
 
 /*
  * The rest of ct_state_enter(CT_STATE_USER), where assembly has changed the
- * word, and the beginning of the matching exit: LAZY tells the assembly to
- * complete it.
+ * word, and the beginning of the matching exit: LAZY, as cpuword_lazy_exit()
+ * sets it, tells the assembly to complete that.
  */
 static __always_inline unsigned long ct_state_user_entered(void)
 {
-	unsigned long word = raw_atomic_long_read(this_cpuword());
+	unsigned long word = this_cpu_read(cpuword.v.counter);
 
-	if (unlikely(word & (CPUWORD_PIN | CPUWORD_WORK_MASK)))
-		word = cpuword_user_entered_slow(word);
+	if (likely(!(word & (CPUWORD_PIN | CPUWORD_WORK_MASK))))
+		return 0;
 
-	return word;
+	return cpuword_user_entered_slow(word);
 }
 
 static __always_inline void ct_state_user_leaving(void)
 {
-	cpuword_lazy_exit(this_cpuword());
+	this_cpu_add(cpuword.v.counter, CPUWORD_CTX_LAZY);
 }
 
 /* RCU is to watch while the context stays.  Returns what the CPU owes. */
