@@ -344,7 +344,7 @@ static void wait_until_stopped(int cpu)
 #if defined(CONFIG_RISCV) && defined(CONFIG_HOTPLUG_CPU)
 	unsigned long end = jiffies + HOLD_JIFFIES;
 
-	while (cpu_ops->cpu_is_stopped(cpu) && time_before(jiffies, end))
+	while (!cpu_ops->cpu_is_stopped(cpu) && time_before(jiffies, end))
 		msleep(20);
 #endif
 }
