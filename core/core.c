@@ -211,6 +211,29 @@ static bool __cpuword_defer(int cpu, unsigned long work)
 	return verdict != CPUWORD_REFUSED;
 }
 
+/**
+ * cpuword_owed - is there a CPU that has yet to do some work?
+ * @work: the work
+ *
+ * Of what was deferred before.  A CPU has done its work by the time its bit is
+ * seen to have gone.
+ *
+ * Context: any.
+ * Return: true if a CPU may still owe any of @work.
+ */
+bool cpuword_owed(unsigned long work)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		/* Acquire: what the caller does next comes after the work. */
+		if (atomic_long_read_acquire(cpuword_of(cpu)) & work)
+			return true;
+	}
+
+	return false;
+}
+
 static bool cpuword_bad_work(unsigned long work)
 {
 	return WARN_ONCE(!work || (work & ~CPUWORD_VALID_WORK),
