@@ -224,11 +224,6 @@ static bool __cpuword_defer(int cpu, unsigned long work)
 	enum cpuword_verdict verdict;
 	unsigned long seen;
 
-	if (READ_ONCE(cpuword_deferring) != CPUWORD_ON) {
-		this_cpu_inc(cpuword_stats.off);
-		return false;
-	}
-
 	verdict = cpuword_try_defer(cpuword_of(cpu), work, cpuword_accepts,
 				    arch_cpuword_implicit, &seen);
 
@@ -244,6 +239,29 @@ static bool __cpuword_defer(int cpu, unsigned long work)
 	trace_cpuword_defer(cpu, work, results[verdict]);
 
 	return verdict != CPUWORD_REFUSED;
+}
+
+/**
+ * cpuword_owed - is there a CPU that has yet to do some work?
+ * @work: the work
+ *
+ * Of what was deferred before.  A CPU has done its work by the time its bit is
+ * seen to have gone.
+ *
+ * Context: any.
+ * Return: true if a CPU may still owe any of @work.
+ */
+bool cpuword_owed(unsigned long work)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		/* Acquire: what the caller does next comes after the work. */
+		if (atomic_long_read_acquire(cpuword_of(cpu)) & work)
+			return true;
+	}
+
+	return false;
 }
 
 static bool cpuword_bad_work(unsigned long work)
@@ -277,12 +295,46 @@ bool cpuword_defer(int cpu, unsigned long work)
 {
 	if (cpuword_bad_work(work) || cpuword_bad_cpu(cpu))
 		return false;
+	if (READ_ONCE(cpuword_deferring) != CPUWORD_ON) {
+		this_cpu_inc(cpuword_stats.off);
+		return false;
+	}
 
 	/* Pairs with the RMW in cpuword_enter(). */
 	smp_mb();
 	return __cpuword_defer(cpu, work);
 }
 EXPORT_SYMBOL_GPL(cpuword_defer);
+
+/*
+ * Most CPUs, most of the time, have the bits already: here each of them costs a
+ * load and a test.  After smp_mb(), see cpuword_try_defer().
+ */
+static void cpuword_coalesce(struct cpumask *cpus, unsigned long work)
+{
+	unsigned long bits = work & ~arch_cpuword_implicit(CPUWORD_CTX_USER);
+	unsigned long cpu, word, todo, coalesced = 0;
+	unsigned int i;
+
+	if (work & ~cpuword_accepts(CPUWORD_CTX_USER))
+		return;
+
+	/* Not for_each_cpu(), which calls a function for each if NR_CPUS is large. */
+	for (i = 0; i < BITS_TO_LONGS(small_cpumask_bits); i++) {
+		unsigned long all = cpumask_bits(cpus)[i], rest = 0;
+
+		for (todo = all; todo; todo &= todo - 1) {
+			cpu = i * BITS_PER_LONG + __ffs(todo);
+			/* Pairs with the release in cpuword_exit(). */
+			word = atomic_long_read_acquire(&per_cpu(cpuword, cpu).v);
+			if (unlikely(!cpuword_user_owes(word, bits)))
+				rest |= todo & -todo;
+		}
+		cpumask_bits(cpus)[i] = rest;
+		coalesced += hweight_long(all ^ rest);
+	}
+	this_cpu_add(cpuword_stats.coalesced, coalesced);
+}
 
 /**
  * cpuword_defer_mask - leave work to the next entry of each CPU of a mask
@@ -297,9 +349,16 @@ void cpuword_defer_mask(struct cpumask *cpus, unsigned long work)
 
 	if (cpuword_bad_work(work))
 		return;
+	if (READ_ONCE(cpuword_deferring) != CPUWORD_ON) {
+		this_cpu_add(cpuword_stats.off, cpumask_weight(cpus));
+		return;
+	}
 
 	/* Pairs with the RMW in cpuword_enter(). */
 	smp_mb();
+	/* What is traced is traced CPU by CPU. */
+	if (!trace_cpuword_defer_enabled())
+		cpuword_coalesce(cpus, work);
 	for_each_cpu(cpu, cpus) {
 		if (__cpuword_defer(cpu, work))
 			__cpumask_clear_cpu(cpu, cpus);
@@ -307,21 +366,14 @@ void cpuword_defer_mask(struct cpumask *cpus, unsigned long work)
 }
 EXPORT_SYMBOL_GPL(cpuword_defer_mask);
 
-static bool cpuword_refuses_tlb(int cpu, void *info)
-{
-	return cpu == smp_processor_id() || !__cpuword_defer(cpu, CPUWORD_TLB);
-}
-
-static bool cpuword_refuses_isync(int cpu, void *info)
-{
-	return cpu == smp_processor_id() || !__cpuword_defer(cpu, CPUWORD_ISYNC);
-}
+/* Who is to be called.  As the mask of smp_call_function(): not in interrupts. */
+static DEFINE_PER_CPU(struct cpumask, cpuword_callees);
 
 /**
  * on_each_cpu_deferrable - call a function on each CPU that may not defer it
  * @func: the function, see on_each_cpu()
  * @info: its argument
- * @work: CPUWORD_TLB or CPUWORD_ISYNC: does all that @func would have done
+ * @work: as for cpuword_defer(): does all that @func would have done
  *
  * Waits until @func has run on the CPUs that got an IPI.
  *
@@ -330,21 +382,18 @@ static bool cpuword_refuses_isync(int cpu, void *info)
 void on_each_cpu_deferrable(smp_call_func_t func, void *info,
 			    unsigned long work)
 {
-	smp_cond_func_t refuses;
+	struct cpumask *cpus;
+	int this_cpu;
 
-	if (work == CPUWORD_TLB) {
-		refuses = cpuword_refuses_tlb;
-	} else if (work == CPUWORD_ISYNC) {
-		refuses = cpuword_refuses_isync;
-	} else {
-		WARN_ONCE(1, "cpuword: work %#lx is neither TLB %#lx nor ISYNC %#lx\n",
-			  work, CPUWORD_TLB, CPUWORD_ISYNC);
-		refuses = NULL;
-	}
-
-	/* Pairs with the RMW in cpuword_enter(). */
-	smp_mb();
-	on_each_cpu_cond(refuses, func, info, true);
+	preempt_disable();
+	this_cpu = smp_processor_id();
+	cpus = this_cpu_ptr(&cpuword_callees);
+	cpumask_copy(cpus, cpu_online_mask);
+	__cpumask_clear_cpu(this_cpu, cpus);
+	cpuword_defer_mask(cpus, work);
+	__cpumask_set_cpu(this_cpu, cpus);
+	on_each_cpu_mask(cpus, func, info, true);
+	preempt_enable();
 }
 EXPORT_SYMBOL_GPL(on_each_cpu_deferrable);
 

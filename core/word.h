@@ -24,6 +24,20 @@ static __always_inline bool cpuword_in_eqs(unsigned long word)
 }
 
 /**
+ * cpuword_user_owes - is a CPU in user mode, with work to do when it enters?
+ * @word: its word, read with acquire
+ * @bits: the work that has a bit, all of which user mode accepts
+ *
+ * A shorter way to CPUWORD_COALESCED than cpuword_try_defer().
+ */
+static __always_inline bool cpuword_user_owes(unsigned long word,
+					      unsigned long bits)
+{
+	return (word & (CPUWORD_WATCHING | CPUWORD_CTX_MASK | bits)) ==
+	       (CPUWORD_CTX_USER | bits);
+}
+
+/**
  * cpuword_try_defer - leave work in a word
  * @w: the word
  * @work: the bits

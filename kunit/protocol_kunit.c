@@ -349,6 +349,36 @@ static void user_accepts_then_coalesces(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&cpu->w) & CPUWORD_WORK_MASK, BOTH);
 }
 
+/* Bit by bit: three kinds of work, then what else a word may hold. */
+static unsigned long word_with(unsigned int parts)
+{
+	return (parts & BIT(0) ? CPUWORD_TLB : 0) |
+	       (parts & BIT(1) ? CPUWORD_ISYNC : 0) |
+	       (parts & BIT(2) ? LATE : 0) |
+	       (parts & BIT(3) ? CPUWORD_PIN : 0) |
+	       (parts & BIT(4) ? CPUWORD_WATCHING : 0);
+}
+
+static void short_way_coalesces_as_the_long_one(struct kunit *test)
+{
+	struct cpu *cpu = test->priv;
+	unsigned int ctx, owed, asked;
+
+	for (ctx = 0; ctx < CPUWORD_CTX_NR; ctx++) {
+		for (owed = 0; owed < BIT(5); owed++) {
+			for (asked = 1; asked < BIT(3); asked++) {
+				unsigned long word = ctx | word_with(owed);
+				unsigned long work = word_with(asked);
+
+				atomic_long_set(&cpu->w, word);
+				KUNIT_EXPECT_EQ_MSG(test, cpuword_user_owes(word, work),
+						    defer(cpu, work) == CPUWORD_COALESCED,
+						    "word %#lx, work %#lx", word, work);
+			}
+		}
+	}
+}
+
 static void implicit_work_sets_no_bit(struct kunit *test)
 {
 	struct cpu *cpu = test->priv;
@@ -595,6 +625,7 @@ static struct kunit_case protocol_cases[] = {
 	KUNIT_CASE_PARAM(nmi_in_eqs_keeps_context, eqs_gen_params),
 	KUNIT_CASE(lazy_never_stops_watching),
 	KUNIT_CASE(user_accepts_then_coalesces),
+	KUNIT_CASE(short_way_coalesces_as_the_long_one),
 	KUNIT_CASE(implicit_work_sets_no_bit),
 	KUNIT_CASE(kernel_refuses),
 	KUNIT_CASE(lazy_refuses),

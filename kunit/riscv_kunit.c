@@ -269,6 +269,19 @@ static void vfree_of_executable_memory_is_deferred(struct kunit *test)
 	}
 }
 
+static void strict_purge_flushes_what_another_has_deferred(struct kunit *test)
+{
+	struct sent *sent = start(test);
+
+	begin(test, sent);
+	vfree(vmalloc(PAGE_SIZE));
+	vm_unmap_aliases_deferrable();
+	expect_deferred(test, sent, CPUWORD_TLB);
+	/* Nothing is left to purge.  A fence of the firmware leaves the bit. */
+	vm_unmap_aliases();
+	KUNIT_EXPECT_GT(test, sent->fences + sent->ipis, 0);
+}
+
 static void free_block(void *page)
 {
 	__free_pages(page, get_order(PMD_SIZE));
@@ -472,6 +485,7 @@ static void bpf_programs_come_and_go_deferred(struct kunit *test)
 static struct kunit_case riscv_cases[] = {
 	KUNIT_CASE_SLOW(vmalloc_permissions_are_deferred),
 	KUNIT_CASE_SLOW(vfree_of_executable_memory_is_deferred),
+	KUNIT_CASE_SLOW(strict_purge_flushes_what_another_has_deferred),
 	KUNIT_CASE_SLOW(split_is_strict),
 	KUNIT_CASE_SLOW(linear_mapping_permissions_are_strict),
 	KUNIT_CASE_SLOW(icache_flush_is_strict_unless_deferrable),

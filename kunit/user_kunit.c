@@ -143,6 +143,41 @@ static void mark_cpu(void *cpus)
 	cpumask_set_cpu(smp_processor_id(), cpus);
 }
 
+static void broadcast_calls_those_who_refuse(struct kunit *test)
+{
+	struct cpuword_user *user = cpuword_user_start(test, cpuword_user_cpu(test));
+	struct cpumask *called = kunit_kzalloc(test, cpumask_size(), GFP_KERNEL);
+	/* The first is accepted; and, since the bit is not there, the second. */
+	static const unsigned long works[] = {
+		CPUWORD_ISYNC, CPUWORD_TLB, CPUWORD_TLB, CPUWORD_ISYNC,
+	};
+	unsigned long command, owed = 0;
+	struct hold hold = {};
+	unsigned int i;
+	u64 before;
+
+	KUNIT_ASSERT_NOT_NULL(test, called);
+	before = cpuword_user_quiet(user);
+
+	for (i = 0; i < ARRAY_SIZE(works); i++) {
+		cpumask_clear(called);
+		on_each_cpu_deferrable(mark_cpu, called, works[i]);
+		owed |= works[i];
+		KUNIT_EXPECT_FALSE(test, cpumask_test_cpu(user->cpu, called));
+		KUNIT_EXPECT_EQ(test, cpumask_weight(called), num_online_cpus() - 1);
+		KUNIT_EXPECT_EQ(test, cpuword_user_work(user), owed);
+	}
+	KUNIT_EXPECT_TRUE(test, cpuword_owed(BOTH));
+	KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(user), before);
+
+	command = hold_in_syscall(test, user, &hold);
+	KUNIT_EXPECT_FALSE(test, cpuword_owed(BOTH));
+	on_each_cpu_deferrable(mark_cpu, called, CPUWORD_TLB);
+	KUNIT_EXPECT_TRUE(test, cpumask_test_cpu(user->cpu, called));
+	WRITE_ONCE(hold.let_go, true);
+	cpuword_user_wait_done(test, user, command);
+}
+
 static void user_is_spared_calls_for_the_kernel(struct kunit *test)
 {
 	struct cpuword_user *user = cpuword_user_start(test, cpuword_user_cpu(test));
@@ -344,7 +379,7 @@ static void wait_until_stopped(int cpu)
 #if defined(CONFIG_RISCV) && defined(CONFIG_HOTPLUG_CPU)
 	unsigned long end = jiffies + HOLD_JIFFIES;
 
-	while (cpu_ops->cpu_is_stopped(cpu) && time_before(jiffies, end))
+	while (!cpu_ops->cpu_is_stopped(cpu) && time_before(jiffies, end))
 		msleep(20);
 #endif
 }
@@ -399,6 +434,7 @@ static struct kunit_case user_cases[] = {
 	KUNIT_CASE(mask_comes_back_with_those_who_refuse),
 	KUNIT_CASE(cpu_in_system_call_refuses),
 	KUNIT_CASE(idle_cpu_refuses),
+	KUNIT_CASE_SLOW(broadcast_calls_those_who_refuse),
 	KUNIT_CASE_SLOW(user_is_spared_calls_for_the_kernel),
 	KUNIT_CASE(late_work_runs_once_with_rcu_watching),
 	KUNIT_CASE(pinned_cpu_stays_out_of_the_kernel),

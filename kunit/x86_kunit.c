@@ -75,6 +75,21 @@ static void change_of_memory_type_is_strict(struct kunit *test)
 	cpuword_expect_sent(test, &w);
 }
 
+/* --- Aliases --- */
+
+static void strict_purge_flushes_what_another_has_deferred(struct kunit *test)
+{
+	struct cpuword_watched w = cpuword_watch(test);
+
+	vfree(vmalloc(PAGE_SIZE));
+	vm_unmap_aliases_deferrable();
+	KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(w.user), w.interrupts);
+	KUNIT_EXPECT_EQ(test, cpuword_user_work(w.user), CPUWORD_TLB);
+	/* Nothing is left to purge. */
+	vm_unmap_aliases();
+	cpuword_expect_sent(test, &w);
+}
+
 /* --- Text --- */
 
 static void text_sync_is_strict_unless_deferrable(struct kunit *test)
@@ -158,6 +173,7 @@ static struct kunit_case x86_cases[] = {
 	KUNIT_CASE_SLOW(change_of_permissions_is_deferred),
 	KUNIT_CASE_SLOW(change_of_presence_is_strict),
 	KUNIT_CASE_SLOW(change_of_memory_type_is_strict),
+	KUNIT_CASE_SLOW(strict_purge_flushes_what_another_has_deferred),
 	KUNIT_CASE_SLOW(text_sync_is_strict_unless_deferrable),
 	KUNIT_CASE_SLOW(probe_is_deferred),
 	{}

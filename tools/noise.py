@@ -509,8 +509,8 @@ class Interrupt:
         return self.seen
 
 
-def measure(built, title, append="", loads=None, cpus=4, stop=None,
-            threshold=20):
+def measure(built, title, append="", loads=None, cpus=4, machine="", stop=None,
+            threshold=20, timeout=TIMEOUT):
     """Boots the kernel that vm.build_kernel() returned, with loads ({name: how
     often}), on so many CPUs of which all but CPU 0 are isolated."""
     import vm
@@ -532,8 +532,8 @@ def measure(built, title, append="", loads=None, cpus=4, stop=None,
     log = LOGS / f"noise-{built.arch}-{cpus}-{title}.log"
     run = Run(vm.boot(f"{built.arch}, {title}", arch,
                       built.build_dir / arch.image, initramfs,
-                      f"{' '.join(words)} {append}".strip(), log, TIMEOUT,
-                      cpus=cpus, stop=stop), log)
+                      f"{' '.join(words)} {append}".strip(), log, timeout,
+                      cpus=cpus, machine=machine, stop=stop), log)
     if run.lost:
         die(f"trace events were lost; see {log}")
     if not run.isolated or (
@@ -937,9 +937,9 @@ def picture(runs, title, out, with_gaps):
 # --- the checks ---
 
 class Checks:
-    def __init__(self, arch):
+    def __init__(self, arch, times):
         self.remains = REMAINS[arch]
-        self.expected = EXPECTED[arch]
+        self.expected = {load: n * times for load, n in EXPECTED[arch].items()}
         self.passed = self.failed = 0
 
     def __call__(self, ok, text):
@@ -1069,13 +1069,14 @@ def guest(args, loads, interrupt):
     import vm
     run_kunit.accel(args.guest)
     built = vm.build_kernel(args.guest, args.kernel, args.jobs, args.stock)
-    counts = {name: args.count or COUNTS[args.guest].get(name, 100)
-              for name in loads}
+    counts = {name: args.count or
+              args.times * COUNTS[args.guest].get(name, 100) for name in loads}
     runs = {}
     for title in ["stock"] if args.stock else ["off", "on"]:
         append = args.append + ("" if args.stock else f" cpuword.defer={title}")
-        run = measure(built, title, append.strip(), counts, stop=interrupt,
-                      threshold=args.threshold)
+        run = measure(built, title, append.strip(), counts,
+                      machine=args.machine, stop=interrupt,
+                      threshold=args.threshold, timeout=TIMEOUT * args.times)
         if run.loads:
             runs[title] = run
         if interrupt():
@@ -1084,13 +1085,14 @@ def guest(args, loads, interrupt):
         die("interrupted before any load was done")
     last = list(runs.values())[-1]
     report(runs, f"{args.guest}, Linux {last.release}, 4 CPUs, nohz_full=1-3"
-           f"{', ' + args.append if args.append else ''}: "
+           f"{', ' + args.append if args.append else ''}"
+           f"{', ' + args.machine if args.machine else ''}: "
            + ("the stock kernel" if args.stock else
               f"cpuword.defer={' and '.join(runs)}"), args,
            args.out or BUILD / f"noise-{args.guest}", True)
     if not args.check:
         return 130 if interrupt() else 0
-    checks = Checks(args.guest)
+    checks = Checks(args.guest, args.times)
     if interrupt():
         checks(False, "interrupted")
     if not args.stock and not interrupt():
@@ -1152,6 +1154,11 @@ def main():
     group.add_argument("--jobs", type=int, default=os.cpu_count())
     group.add_argument("--append", default="", metavar="ARGS",
                        help="more for the kernel's command line")
+    group.add_argument("--machine", default="", metavar="OPTIONS",
+                       help="more for QEMU's -machine; riscv has an interrupt "
+                            "controller that sends IPIs, aia=aplic-imsic")
+    group.add_argument("--times", type=int, default=1, metavar="N",
+                       help="do all loads N times as often")
     group.add_argument("--stock", action="store_true",
                        help="the stock kernel instead of ours")
     group.add_argument("--check", action="store_true",
@@ -1164,6 +1171,8 @@ def main():
     for name in ("count", "seconds", "threshold"):
         if (getattr(args, name) or 0) < 0:
             die(f"--{name} may not be negative")
+    if args.times < 1:
+        die(f"--times {args.times} is less than once")
     if args.cpus and not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", args.cpus):
         die(f"--cpus {args.cpus} is no list of CPUs, as in 1-3,5")
     if args.check and (args.count or args.load):

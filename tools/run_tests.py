@@ -63,6 +63,9 @@ def main():
                     sys.executable, "tools/noise.py", f"--guest={arch}",
                     f"--kernel={args.kernel}", f"--jobs={args.jobs}",
                     "--check"]))
+    results.append(run_check("bench/x86_64", [
+        sys.executable, "tools/bench.py", "--arch=x86_64",
+        f"--kernel={args.kernel}", f"--jobs={args.jobs}", "--quick", "--check"]))
     sys.exit(run_kunit.summary(results))
 
 

@@ -150,7 +150,7 @@ def write_initramfs(path, files):
 # --- QEMU ---
 
 def boot(what, arch, image, initramfs, append, log, timeout, accel=None,
-         cpus=4, stop=None):
+         cpus=4, machine="", stop=None):
     """Boots image and returns the console's lines up to the guest's "@@ bye",
     or to when stop() was true. All CPUs but the first are isolated.
 
@@ -159,7 +159,9 @@ def boot(what, arch, image, initramfs, append, log, timeout, accel=None,
     """
     name = run_kunit.accel(arch.name)
     accel = accel or ["-accel", arch.tcg if name == "tcg" else name]
-    command = [arch.qemu, *arch.machine, *accel, "-smp", str(cpus),
+    command = [arch.qemu, *arch.machine,
+               *(["-machine", machine] if machine else []),
+               *accel, "-smp", str(cpus),
                "-m", f"{1 + cpus // 16}G",
                "-nodefaults", "-no-reboot", "-display", "none",
                "-serial", "stdio", "-kernel", str(image),

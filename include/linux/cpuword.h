@@ -19,6 +19,7 @@ typedef void (*cpuword_late_fn)(void);
 
 bool cpuword_defer(int cpu, unsigned long work);
 void cpuword_defer_mask(struct cpumask *cpus, unsigned long work);
+bool cpuword_owed(unsigned long work);
 bool cpuword_in_user(int cpu);
 bool cpuword_pin(int cpu);
 void cpuword_unpin(int cpu);
@@ -38,6 +39,11 @@ static inline bool cpuword_defer(int cpu, unsigned long work)
 
 static inline void cpuword_defer_mask(struct cpumask *cpus, unsigned long work)
 {
+}
+
+static inline bool cpuword_owed(unsigned long work)
+{
+	return false;
 }
 
 static inline bool cpuword_in_user(int cpu)
