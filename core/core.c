@@ -75,12 +75,12 @@ static_assert(ARRAY_SIZE(cpuword_ctx_names) == CPUWORD_CTX_NR);
 
 /* --- The owner's side --- */
 
-static noinstr void cpuword_count_early(unsigned long work)
+static __always_inline void cpuword_count_early(unsigned long work)
 {
 	raw_atomic_long_inc(&this_cpu_ptr(&cpuword_stats)->early);
 }
 
-static noinstr void cpuword_run_early(unsigned long work)
+static __always_inline void cpuword_run_early(unsigned long work)
 {
 	if (work & CPUWORD_TLB)
 		arch_cpuword_flush_tlb_kernel();
@@ -128,17 +128,16 @@ noinstr unsigned long cpuword_enter_slow(unsigned long old, enum cpuword_ctx ctx
  */
 noinstr unsigned long cpuword_user_entered_slow(unsigned long word)
 {
-	bool done = false;
-
 	/* What comes while this waits has not been done by the assembly. */
-	if (word & CPUWORD_PIN)
-		word = cpuword_wait_pin(this_cpuword(), CPUWORD_CTX_USER);
-	else
-		done = arch_cpuword_entry_did(word & CPUWORD_EARLY_MASK);
+	if (unlikely(word & CPUWORD_PIN))
+		return cpuword_enter_slow(word, CPUWORD_CTX_USER);
 
-	if (word & CPUWORD_EARLY_MASK)
-		cpuword_early(this_cpuword(), word,
-			      done ? cpuword_count_early : cpuword_run_early);
+	if (!(word & CPUWORD_EARLY_MASK))
+		return word;
+	if (arch_cpuword_entry_did(word))
+		cpuword_early(this_cpuword(), word, cpuword_count_early);
+	else
+		cpuword_early(this_cpuword(), word, cpuword_run_early);
 
 	return word;
 }

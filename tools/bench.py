@@ -4,6 +4,7 @@
 off and on. Prints tables and writes them, with a JSON file of all figures.
 
   getpid     instructions of a getpid() round trip
+  entry      instructions of other round trips, and with work pending (x86_64)
   broadcast  what an operation that calls all CPUs costs who does it, with 4,
              16 and 64 CPUs
   sources    IPIs that an isolated CPU receives, by who sends them
@@ -29,7 +30,7 @@ import noise
 import vm
 from common import BUILD, LOGS, ROOT, die
 
-PARTS = ["getpid", "broadcast", "sources", "grace"]
+PARTS = ["getpid", "entry", "broadcast", "sources", "grace"]
 SETTINGS = ["stock", "off", "on"]
 SIZES = [4, 16, 64]
 # OpenSBI 1.5 starts no more than 59 of 64 harts, with AIA or without.
@@ -61,9 +62,26 @@ BROADCASTS = re.compile(r"kick_all_cpus_sync\w*|on_each_cpu_cond_mask|"
 INTERRUPTS = re.compile(r"asm_sysvec_\w+|asm_common_interrupt|asm_exc_nmi|"
                         r"el1h_64_irq|handle_exception")
 
-# Entries are what the word makes cheaper; CPUs that are not isolated gain
-# nothing by it, and may pay this many instructions.
+# How else getpid() is measured: what is added to a row's name, to the command
+# line, and whether there are isolated CPUs.
+BOOTS = {"x86_64": [("", "", True), (", pti=on", "pti=on", True),
+                    (", none isolated", "", False),
+                    (", none isolated, pti=on", "pti=on", False)]}
+
+# Round trips, and the functions that those with work pending go through.
+ENTRIES = {"x86_64": {"entry_SYSCALL_64": "system call",
+                      "asm_exc_page_fault": "page fault",
+                      "asm_sysvec_call_function": "interrupt"}}
+PENDING = ("cpuword_user_entered_slow", "cpuword_enter_slow")
+
+# Entries are what the word makes cheaper: on an isolated CPU getpid() takes
+# this share of the stock kernel's instructions, at most. CPUs that are not
+# isolated gain nothing by it, and may pay this many instructions; none, if no
+# CPU is isolated.
+GETPID_MAY_COST = {"x86_64": 0.85}
 HOUSEKEEPING_MAY_COST = 3
+# More instructions of an entry with a TLB flush pending.
+FLUSH_MAY_COST = {"": 60, ", pti=on": 25}
 # A deferred broadcast to 64 CPUs costs its sender at most this share of IPIs.
 BROADCAST_MAY_COST = 1 / 5
 # The atomics of a deferred broadcast that are not on a CPU's word: its barrier.
@@ -83,7 +101,7 @@ class Kernel:
         self.release = ""
 
     def boot(self, what, part, log, *, accel=None, cpus=4, timeout=300,
-             append=""):
+             append="", isolate=True):
         """The lines that the guest printed."""
         program = vm.build_guest(self.arch, common.KERNELS[0], self.linux,
                                  "bench")
@@ -98,7 +116,7 @@ class Kernel:
         lines = vm.boot(f"{self.arch.name}, {what}", self.arch, self.image,
                         initramfs, f"part={part} {append} {self.append}",
                         LOGS / f"bench-{self.arch.name}-{log}.log", timeout,
-                        accel, cpus)
+                        accel, cpus, isolate=isolate)
         initramfs.unlink()
         for line in lines:
             if line.startswith("@@ hello"):
@@ -114,33 +132,80 @@ def words(line):
 # --- getpid ---
 
 def measure_getpid(kernel, title):
-    """{setting: {"isolated": instructions a call, "housekeeping": the same}}"""
+    """{setting: {"isolated": instructions a call, "housekeeping": the same}},
+    with more rows for other boots."""
     result = {}
-    for line in kernel.boot(f"{title}: getpid", "getpid", f"{title}-getpid",
-                            accel=ICOUNT, timeout=180):
-        if line.startswith("@@ getpid"):
+    for row, append, isolate in BOOTS.get(kernel.arch.name, [("", "", True)]):
+        cpus = set()
+        for line in kernel.boot(f"{title}: getpid{row}", "getpid",
+                                f"{title}-getpid", accel=ICOUNT, timeout=180,
+                                append=append, isolate=isolate):
+            if not line.startswith("@@ getpid"):
+                continue
             v = words(line)
             ticks = (int(v["best"]) - int(v["empty"])) / int(v["calls"])
             # A tick is so many instructions: 1 at 1 GHz. The kernel measured
             # the rate; what was meant is a round number.
             per_tick = 1e9 / float(f"{int(v['hz']):.3g}")
-            result.setdefault(v["defer"], {})[v["on"]] = round(
+            result.setdefault(v["defer"], {})[v["on"] + row] = round(
                 ticks * per_tick, 2)
-    if not result or any(len(cpus) != 2 for cpus in result.values()):
-        die(f"the guest printed no figures; see {LOGS}")
+            cpus.add(v["on"])
+        if len(cpus) != 1 + isolate:
+            die(f"the guest printed no figures; see {LOGS}")
+    return result
+
+
+# --- entry ---
+
+def measure_entry(kernel, title):
+    """{setting: {round trip: instructions}}"""
+    symbols = {}
+    for line in (kernel.build_dir / "System.map").open():
+        address, _, symbol = line.split()
+        symbols[symbol] = address
+    entries = {int(symbols[symbol], 16): name
+               for symbol, name in ENTRIES[kernel.arch.name].items()}
+    need_qemu(kernel.arch)
+    result = {}
+    for pti in FLUSH_MAY_COST:
+        counts = LOGS / f"bench-{kernel.arch.name}-{title}.trips"
+        options = "".join(
+            [f",entry={address:x}" for address in entries] +
+            [f",via={symbols[s]}" for s in PENDING if s in symbols])
+        lines = kernel.boot(
+            f"{title}: entries{pti}", "entry", f"{title}-entry",
+            append=f"nokaslr {pti.strip(', ')}",
+            accel=["-accel", "tcg,thread=multi", "-plugin",
+                   f"{plugin('qemu_trips')},out={counts}{options}"])
+        phases = [words(line) for line in lines if line.startswith("@@ entry")]
+        marks = counts.read_text().split("mark\n")
+        if len(marks) != 2 * len(phases) + 1:
+            die(f"not all phases were counted; see {counts}")
+        for phase, trips in zip(phases, marks[1::2]):
+            rows = result.setdefault(phase["defer"], {})
+            for trip in trips.splitlines():
+                _, address, n, plain, n_via, via = trip.split()
+                name = entries[int(address, 16)]
+                # One without work is much the same in each phase; interrupts
+                # are those of text flips.
+                if phase["name"] == "flip" and int(n):
+                    rows[name + pti] = int(plain)
+                if name == "system call" and int(n_via):
+                    rows[f"{name}, {phase['pending']} pending{pti}"] = int(via)
     return result
 
 
 # --- broadcast ---
 
-def plugin():
-    """Builds the QEMU plugin that counts instructions; returns its path."""
-    source, binary = ROOT / "tools/qemu_count.c", BUILD / "qemu_count.so"
-    if (not binary.exists() or
-            binary.stat().st_mtime < source.stat().st_mtime):
-        vm.must("qemu_count.c", ["gcc", "-O2", "-Wall", "-shared", "-fPIC",
-                                 "-fvisibility=hidden", "-o", binary, source],
-                LOGS / "qemu_count.log")
+def plugin(name):
+    """Builds a QEMU plugin that counts instructions; returns its path."""
+    source, binary = ROOT / f"tools/{name}.c", BUILD / f"{name}.so"
+    sources = [source, ROOT / "tools/qemu_plugin.h"]
+    if not binary.exists() or any(s.stat().st_mtime > binary.stat().st_mtime
+                                  for s in sources):
+        vm.must(f"{name}.c", ["gcc", "-O2", "-Wall", "-shared", "-fPIC",
+                              "-fvisibility=hidden", "-o", binary, source],
+                LOGS / f"{name}.log")
     return binary
 
 
@@ -150,11 +215,15 @@ def qemu_version(arch):
     return re.search(r"version (\d+)\.(\d+)\S*", text)
 
 
-def counting(kernel, counts):
-    """QEMU's options for counting instructions into the file counts."""
-    version = qemu_version(kernel.arch)
+def need_qemu(arch):
+    version = qemu_version(arch)
     if (int(version[1]), int(version[2])) < (9, 1):
         die(f"counting instructions takes QEMU 9.1; this is {version[0]}")
+
+
+def counting(kernel, counts):
+    """QEMU's options for counting instructions into the file counts."""
+    need_qemu(kernel.arch)
     options = f"out={counts},arch={kernel.arch.name}"
     for line in (kernel.build_dir / "System.map").open():
         address, _, symbol = line.split()
@@ -163,7 +232,7 @@ def counting(kernel, counts):
         if INTERRUPTS.fullmatch(symbol):
             options += f",irq={address}"
     # Not one thread for all CPUs: the plugin says why.
-    return ["-accel", "tcg,thread=multi", "-plugin", f"{plugin()},{options}",
+    return ["-accel", "tcg,thread=multi", "-plugin", f"{plugin('qemu_count')},{options}",
             *MACHINES[kernel.arch.name]]
 
 
@@ -326,7 +395,16 @@ def getpid_text(results):
     return ["getpid() round trip, instructions", "", *table(
         ["CPU", *settings],
         [[cpu, *(f"{results[s][cpu]:.2f}" for s in settings)]
-         for cpu in ("isolated", "housekeeping")])]
+         for cpu in results[settings[0]]])]
+
+
+def entry_text(results):
+    settings = settings_of(results)
+    rows = dict.fromkeys(row for s in settings for row in results[s])
+    return ["round trips of an isolated CPU, instructions", "", *table(
+        ["entry", *settings],
+        [[row, *(number(results[s].get(row)) for s in settings)]
+         for row in rows])]
 
 
 # What is in the table of an operation, and what of it in words.
@@ -410,7 +488,7 @@ def report(data):
             + f"; QEMU {data['qemu']}"
             + (f"; {data['append']}" if data["append"] else ""), ""]
     for part, lines in (
-            ("getpid", getpid_text),
+            ("getpid", getpid_text), ("entry", entry_text),
             ("broadcast", lambda r: broadcast_text(r, data["arch"])),
             ("sources", sources_text), ("grace", grace_text)):
         if part in data:
@@ -431,16 +509,36 @@ class Checks:
             self.failed += 1
             print(f"FAILED: {what}")
 
-    def getpid(self, results):
-        limits = {"isolated": results["stock"]["isolated"],
-                  "housekeeping": results["stock"]["housekeeping"] +
-                  HOUSEKEEPING_MAY_COST}
+    def getpid(self, results, arch):
         for setting in ("off", "on"):
-            for cpu, limit in limits.items():
+            for cpu, stock in results["stock"].items():
+                if cpu.startswith("isolated"):
+                    limit = stock * GETPID_MAY_COST.get(arch, 1)
+                elif "none isolated" in cpu:
+                    limit = stock
+                else:
+                    limit = stock + HOUSEKEEPING_MAY_COST
                 n = results[setting][cpu]
                 self.expect(n <= limit,
                             f"getpid on the {cpu} CPU, deferral {setting}: {n} "
                             f"instructions, at most {limit:.2f} expected")
+
+    def entry(self, results):
+        for setting in ("off", "on"):
+            for row, stock in results["stock"].items():
+                # With deferral on there are no interrupts to count.
+                n = results[setting].get(row, 0 if setting == "on" else None)
+                self.expect(n is not None and n <= stock,
+                            f"{row}, deferral {setting}: {n} instructions, at "
+                            f"most the stock kernel's {stock} expected")
+        on = results["on"]
+        for pti, limit in FLUSH_MAY_COST.items():
+            plain = on.get(f"system call{pti}")
+            pending = on.get(f"system call, TLB pending{pti}")
+            self.expect(plain and pending and pending - plain <= limit,
+                        f"a system call{pti} with a TLB flush pending takes "
+                        f"{pending} instructions, without {plain}; at most "
+                        f"{limit} more expected")
 
     def broadcast(self, results, arch):
         size = max(results)
@@ -497,7 +595,9 @@ def check(data):
     """Prints what is not as it should be; returns the exit status."""
     checks = Checks()
     if "getpid" in data:
-        checks.getpid(data["getpid"])
+        checks.getpid(data["getpid"], data["arch"])
+    if "entry" in data:
+        checks.entry(data["entry"])
     if "broadcast" in data:
         checks.broadcast(data["broadcast"], data["arch"])
     if "sources" in data:
@@ -542,10 +642,14 @@ def bench(name, args):
         for title, kernel in kernels.items():
             if part == "getpid":
                 merge(figures, measure_getpid(kernel, title))
+            elif part == "entry" and name in ENTRIES:
+                merge(figures, measure_entry(kernel, title))
             elif part == "broadcast" and not (args.quick and title == "stock"):
                 merge(figures, measure_broadcast(kernel, title, sizes))
             elif part == "grace":
                 merge(figures, measure_grace(kernel, title))
+        if not figures:
+            continue
         data[part] = figures
         data["seconds"][part] = round(time.monotonic() - started)
     configuration = f"kunit/.kunitconfig and kunit/configs/{name}.config"
@@ -587,7 +691,7 @@ def main():
     parser.add_argument("--parts", type=parts, metavar="PART,...",
                         help="these parts only")
     parser.add_argument("--quick", action="store_true",
-                        help="getpid, and broadcasts to 64 CPUs")
+                        help="getpid, entries, and broadcasts to 64 CPUs")
     parser.add_argument("--append", default="", metavar="ARGS",
                         help="more for the kernel's command line")
     parser.add_argument("--image", type=Path,
@@ -595,7 +699,7 @@ def main():
     parser.add_argument("--check", action="store_true",
                         help="fail if figures are not as they should be")
     args = parser.parse_args()
-    args.parts = args.parts or (["getpid", "broadcast"] if args.quick
+    args.parts = args.parts or (["getpid", "entry", "broadcast"] if args.quick
                                 else PARTS)
     names = list(vm.ARCHES) if args.arch == "all" else [args.arch]
 

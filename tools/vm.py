@@ -150,15 +150,16 @@ def write_initramfs(path, files):
 # --- QEMU ---
 
 def boot(what, arch, image, initramfs, append, log, timeout, accel=None,
-         cpus=4, machine="", stop=None):
+         cpus=4, machine="", stop=None, isolate=True):
     """Boots image and returns the console's lines up to the guest's "@@ bye",
-    or to when stop() was true. All CPUs but the first are isolated.
+    or to when stop() was true. With isolate all CPUs but the first are isolated.
 
     Everything goes to log. A kernel that complains, a machine that stops short
     and one that takes longer than timeout seconds are a line each, and the end.
     """
     name = run_kunit.accel(arch.name)
     accel = accel or ["-accel", arch.tcg if name == "tcg" else name]
+    isolated = f"nohz_full=1-{cpus - 1}" if isolate else ""
     command = [arch.qemu, *arch.machine,
                *(["-machine", machine] if machine else []),
                *accel, "-smp", str(cpus),
@@ -166,7 +167,7 @@ def boot(what, arch, image, initramfs, append, log, timeout, accel=None,
                "-nodefaults", "-no-reboot", "-display", "none",
                "-serial", "stdio", "-kernel", str(image),
                "-initrd", str(initramfs), "-append",
-               f"{arch.append} nohz_full=1-{cpus - 1} kunit.enable=0 quiet "
+               f"{arch.append} {isolated} kunit.enable=0 quiet "
                f"panic=-1 {append}"]
     lines, rest, splat = [], b"", None
     log.parent.mkdir(parents=True, exist_ok=True)

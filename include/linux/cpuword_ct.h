@@ -7,6 +7,9 @@
 #define _LINUX_CPUWORD_CT_H
 
 #include <linux/cpuword_state.h>
+#include <linux/tracepoint-defs.h>
+
+DECLARE_TRACEPOINT(cpuword_run);
 
 /* RCU sees the counter shifted down. */
 #define CT_RCU_WATCHING		1
@@ -109,7 +112,8 @@ static __always_inline void ct_state_nmi_exit(void)
 /* For instrumentable code after an entry: tracing, and late work. */
 static __always_inline void ct_state_entered(unsigned long owed)
 {
-	if (unlikely(owed & CPUWORD_WORK_MASK))
+	if (unlikely(owed & CPUWORD_WORK_MASK) &&
+	    ((owed & CPUWORD_LATE_MASK) || tracepoint_enabled(cpuword_run)))
 		cpuword_entered(owed);
 }
 

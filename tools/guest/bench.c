@@ -4,6 +4,8 @@
  *
  * getpid	the cost of a getpid() round trip in ticks of the cycle counter,
  *		which -icount makes instructions
+ * entry	marks for QEMU's plugin, which counts what an isolated CPU executes
+ *		in the kernel while CPU 0 flips text and purges vmalloc memory
  * broadcast	text flips and vmalloc purges, with ever more CPUs that spin in
  *		user mode; marks for QEMU's plugin where it shall count
  * grace	grace periods, with the kernel's own rcuscale
@@ -101,7 +103,8 @@ static void part_getpid(void)
 	for (i = 0; i < nr_settings; i++) {
 		const char *setting = use_setting(i);
 
-		getpid_in_child(isolated[0], "isolated", setting, hz);
+		if (nr_isolated)
+			getpid_in_child(isolated[0], "isolated", setting, hz);
 		getpid_in_child(0, "housekeeping", setting, hz);
 	}
 }
@@ -333,6 +336,67 @@ static void part_broadcast(void)
 	}
 }
 
+/* ---- entry ---- */
+
+#define NR_PAGES	256
+#define PAGE		4096
+
+/* In user mode for most of the time: some 10 us between two round trips. */
+static void enter_often(int cpu)
+{
+	volatile char *pages = mmap(NULL, NR_PAGES * PAGE, PROT_READ,
+				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int i, n;
+
+	if (pin_to(cpu) || pages == MAP_FAILED)
+		exit(1);
+	for (;;) {
+		for (i = 0; i < NR_PAGES; i++) {
+			for (n = 0; n < 10000; n++)
+				__asm__ volatile("");
+			my_syscall0(__NR_getpid);
+			for (n = 0; n < 10000; n++)
+				__asm__ volatile("");
+			(void)pages[i * PAGE];
+		}
+		syscall(__NR_madvise, pages, NR_PAGES * PAGE, 4 /* DONTNEED */);
+	}
+}
+
+static void part_entry(void)
+{
+	static const struct {
+		const struct op *op;
+		long count;
+		const char *pending;	/* is what the operation defers */
+	} phases[] = {
+		{ &ops[1], 50, "ISYNC" },
+		{ &ops[2], 60, "TLB" },
+	};
+	unsigned int phase;
+	pid_t pid;
+	int i;
+
+	for (i = 0; i < nr_settings; i++) {
+		const char *setting = use_setting(i);
+
+		pid = fork();
+		if (!pid)
+			enter_often(isolated[0]);
+		sleep(1);
+		for (phase = 0; phase < ARRAY_SIZE(phases); phase++) {
+			mark();
+			phases[phase].op->run(phases[phase].count);
+			mark();
+			printf("@@ entry name=%s defer=%s pending=%s\n",
+			       phases[phase].op->name, setting,
+			       phases[phase].pending);
+		}
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+}
+
 /* ---- grace periods ---- */
 
 static int load(const char *file, const char *args)
@@ -410,10 +474,12 @@ int main(void)
 	spinners = mmap(NULL, MAX_CPUS * sizeof(*spinners),
 			PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			-1, 0);
-	if (!nr_isolated)
+	if (!nr_isolated && (!part || strcmp(part, "getpid")))
 		printf("@@ error no isolated CPU: is nohz_full= missing?\n");
 	else if (part && !strcmp(part, "broadcast"))
 		part_broadcast();
+	else if (part && !strcmp(part, "entry"))
+		part_entry();
 	else if (part && !strcmp(part, "grace"))
 		part_grace();
 	else
