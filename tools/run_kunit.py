@@ -60,6 +60,7 @@ ARCHES = {
         "nopcid": Variant("max,-pcid,-invpcid", "pti=on", needs_kvm=True),
         "noinvpcid": Variant("max,-invpcid", "nopti", needs_kvm=True),
         "track": Variant("max", "cpuword.track=all"),
+        "centry": Variant("max", config="centry"),
         "debug": Variant("max", config="debug"),
     }),
     "arm64": Arch(cross_compile="aarch64-linux-gnu-", variants={

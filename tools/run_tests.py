@@ -56,6 +56,7 @@ def main():
                                           run_kunit.all_variants(arch))
     if (ROOT / "tools" / "checks.sh").exists():
         results.append(run_check("checks", ["tools/checks.sh"]))
+        results.append(run_check("entry-text", ["tools/entry_text.sh"]))
     if (ROOT / "tools" / "noise.py").exists():
         for arch, this in run_kunit.ARCHES.items():
             if this.qemu:
