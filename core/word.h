@@ -29,6 +29,8 @@ static __always_inline bool cpuword_in_eqs(unsigned long word)
  * @bits: the work that has a bit, all of which user mode accepts
  *
  * A shorter way to CPUWORD_COALESCED than cpuword_try_defer().
+ *
+ * Return: true if cpuword_try_defer() would find nothing to do.
  */
 static __always_inline bool cpuword_user_owes(unsigned long word,
 					      unsigned long bits)
