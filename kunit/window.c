@@ -23,6 +23,14 @@ static void window_close(void *data)
 	__free_page(w->pages[1]);
 }
 
+static int find_pte(pte_t *pte, unsigned long addr, void *data)
+{
+	struct cpuword_window *w = data;
+
+	w->pte = pte;
+	return 0;
+}
+
 /**
  * cpuword_window_open - map a page, and start a task in user mode
  * @test: the test, at whose end both are gone
@@ -40,17 +48,11 @@ struct cpuword_window *cpuword_window_open(struct kunit *test)
 	w->addr = vmap(&w->pages[0], 1, VM_MAP, PAGE_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, w->addr);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, window_close, w), 0);
+	apply_to_existing_page_range(&init_mm, (unsigned long)w->addr, PAGE_SIZE, find_pte, w);
+	KUNIT_ASSERT_NOT_NULL(test, w->pte);
 	w->user = cpuword_user_start(test, cpuword_user_cpu(test));
 
 	return w;
-}
-
-static int set_one_pte(pte_t *pte, unsigned long addr, void *data)
-{
-	pte_t *new = data;
-
-	set_pte_at(&init_mm, addr, pte, *new);
-	return 0;
 }
 
 /**
@@ -60,8 +62,7 @@ static int set_one_pte(pte_t *pte, unsigned long addr, void *data)
  */
 void cpuword_window_set(struct cpuword_window *w, pte_t pte)
 {
-	apply_to_existing_page_range(&init_mm, (unsigned long)w->addr, PAGE_SIZE,
-				     set_one_pte, &pte);
+	set_pte_at(&init_mm, (unsigned long)w->addr, w->pte, pte);
 }
 
 static void look(void *data)

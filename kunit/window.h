@@ -11,6 +11,7 @@
 struct cpuword_window {
 	struct cpuword_user	*user;
 	void			*addr;
+	pte_t			*pte;
 	struct page		*pages[2];
 };
 
