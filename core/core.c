@@ -124,21 +124,22 @@ noinstr unsigned long cpuword_enter_slow(unsigned long old, enum cpuword_ctx ctx
  * @word: the word: KERNEL, with a pin or work
  *
  * Context: entry code, interrupts off, not for NMI-like entries.
- * Return: as cpuword_enter_slow().
+ * Return: what is left for cpuword_entered(): 0 if nothing.
  */
 noinstr unsigned long cpuword_user_entered_slow(unsigned long word)
 {
 	/* What comes while this waits has not been done by the assembly. */
-	if (unlikely(word & CPUWORD_PIN))
-		return cpuword_enter_slow(word, CPUWORD_CTX_USER);
+	if (unlikely(word & CPUWORD_PIN)) {
+		word = cpuword_enter_slow(word, CPUWORD_CTX_USER);
+	} else if (word & CPUWORD_EARLY_MASK) {
+		if (arch_cpuword_entry_did(word))
+			cpuword_early(this_cpuword(), word, cpuword_count_early);
+		else
+			cpuword_early_slow(word);
+	}
 
-	if (!(word & CPUWORD_EARLY_MASK))
-		return word;
-	if (arch_cpuword_entry_did(word))
-		cpuword_early(this_cpuword(), word, cpuword_count_early);
-	else
-		cpuword_early(this_cpuword(), word, cpuword_run_early);
-
+	if (!tracepoint_enabled(cpuword_run))
+		word &= CPUWORD_LATE_MASK;
 	return word;
 }
 #endif
