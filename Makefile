@@ -13,9 +13,9 @@ KERNEL  ?= 6.12
 JOBS    ?= $(shell nproc)
 VARIANT ?= default
 
-# KUnit alone runs in user-mode Linux as well; the benchmark does all at once.
-VALID := $(ARCHES) $(if $(filter demo bench,$(MAKECMDGOALS)),,um) \
-	$(if $(filter bench,$(MAKECMDGOALS)),all)
+# KUnit alone runs in user-mode Linux as well; bench and dangerzone do all at once.
+VALID := $(ARCHES) $(if $(filter demo bench dangerzone,$(MAKECMDGOALS)),,um) \
+	$(if $(filter bench dangerzone,$(MAKECMDGOALS)),all)
 ifeq ($(and $(filter $(VALID),$(ARCH)),$(filter 1,$(words $(ARCH)))),)
 $(error ARCH=$(ARCH) is not supported here; valid: $(strip $(VALID)))
 endif
@@ -29,21 +29,22 @@ endif
 # What is meant for this Makefile must not reach the kernel's, which the tools
 # below start: not the variables, and not the flags.
 unexport MAKEFLAGS MFLAGS MAKELEVEL ARCH KERNEL JOBS VARIANT KDIR
-unexport LOAD COUNT SECONDS CPUS THRESHOLD MODULE OUT PARTS
+unexport LOAD COUNT SECONDS CPUS THRESHOLD MODULE OUT PARTS VMLINUX
 .NOTPARALLEL:
 
 run_args = --arch $(ARCH) --kernel $(KERNEL) --jobs $(JOBS)
 noise_args = $(if $(LOAD),--load "$(LOAD)") $(if $(COUNT),--count "$(COUNT)") \
 	$(if $(THRESHOLD),--threshold "$(THRESHOLD)") $(if $(OUT),--out "$(OUT)")
 
-.PHONY: help setup tree kunit demo noise bench litmus test apply clean
+.PHONY: help setup tree kunit demo noise bench litmus dangerzone test apply clean
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 	@echo
 	@echo "ARCH is one of $(ARCHES) (for kunit also um): $(ARCH)"
 	@echo "demo and noise take LOAD= (a list), COUNT=, THRESHOLD= (us), OUT= (a directory)"
 	@echo "noise takes SECONDS= (a load), CPUS= (a list), MODULE= (a path) as well"
 	@echo "bench takes ARCH=all and PARTS= (of getpid,broadcast,sources,grace)"
+	@echo "dangerzone takes ARCH=all and VMLINUX= (a path)"
 	@echo "KERNEL is one of $(KERNELS): $(KERNEL); JOBS: $(JOBS)"
 
 setup: ## install the packages that are missing (for ARCH, or for all)
@@ -73,6 +74,10 @@ bench: ## costs and IPIs on ARCH (or all): stock kernel, deferral off and on
 litmus: ## the claims about memory ordering, by herd7
 	@tools/setup.sh um arm64 riscv litmus
 	@tools/litmus.py --kernel $(KERNEL) --jobs $(JOBS)
+
+dangerzone: ## what ARCH (or all) executes before the entry and after the exit hook
+	@tools/setup.sh $(if $(filter all,$(ARCH)),$(ARCHES),$(ARCH))
+	@tools/dangerzone.py $(run_args) $(if $(VMLINUX),--vmlinux "$(VMLINUX)")
 
 test: ## everything that CI runs
 	@tools/setup.sh $(ARCHES)

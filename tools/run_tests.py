@@ -54,6 +54,15 @@ def main():
     for arch, this in run_kunit.ARCHES.items():
         results += run_kunit.run_variants(arch, args.kernel, args.jobs,
                                           run_kunit.all_variants(arch))
+    if (ROOT / "tools" / "dangerzone.py").exists():
+        results.append(run_check("dangerzone/selftest", [
+            sys.executable, "tools/dangerzone.py", "--arch=all",
+            "--selftest"]))
+        for arch, this in run_kunit.ARCHES.items():
+            if this.qemu:
+                results.append(run_check(f"dangerzone/{arch}", [
+                    sys.executable, "tools/dangerzone.py", f"--arch={arch}",
+                    f"--kernel={args.kernel}", f"--jobs={args.jobs}"]))
     if (ROOT / "tools" / "checks.sh").exists():
         results.append(run_check("checks", ["tools/checks.sh"]))
         results.append(run_check("entry-text", ["tools/entry_text.sh"]))

@@ -1,0 +1,650 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Follows kernel code from where the hardware enters it to the entry hook, and
+from the exit hook to user mode, and says what it finds on the way."""
+
+import bisect
+import fnmatch
+import re
+from collections import namedtuple
+
+from dangerzone_image import BUGFLAG_WARNING, X86_ALWAYS
+from dangerzone_isa import (ISAS, KERNEL_MODE, MASK, UNKNOWN, USER_MODE, State,
+                            is_address, merge, signed)
+
+# Where a path is. In the danger zone: before the entry hook, or after an exit
+# hook ("exit <hook>"); perhaps it has read the word there (LOOKED). In between
+# it is in the kernel: from user mode (USER), in an NMI or the like that found
+# RCU not watching (NMI), or in something that interrupted the kernel.
+ENTRY, EXIT, LOOKED = "entry", "exit ", ", word read"
+KERNEL, USER, NMI = "kernel", "kernel, user", "kernel, nmi"
+
+
+def in_zone(phase):
+    return not phase.startswith(KERNEL)
+
+
+def on_entry(phase):
+    return phase.startswith(ENTRY)
+
+
+Finding = namedtuple("Finding", "phase kind what function address text")
+Rule = namedtuple("Rule", "kind pattern function reason line")
+
+
+class BadRules(Exception):
+    pass
+
+
+class Rules:
+    """What is stated about an architecture's entry code. A line each:
+
+        kind pattern [in function]: reason
+    """
+    # These allow a finding of that kind.
+    ALLOW = {"memory", "jump-label", "static-call", "ftrace", "kprobe",
+             "alternative", "late-alternative", "indirect", "call"}
+    # These say what is what.
+    STRUCTURE = {"entry", "entry-nmi", "start", "word", "exit", "release",
+                 "hook", "ends", "off", "never", "stop", "follow", "nmi",
+                 "asm", "goes", "mode-user"}
+
+    def __init__(self, files):
+        self.rules = []
+        self.used = set()
+        for file in files:
+            for number, line in enumerate(file.read_text().splitlines(), 1):
+                where = f"{file.name}:{number}"
+                if line[:1].isspace() and self.rules and line.strip():
+                    # A reason goes on.
+                    last = self.rules[-1]
+                    self.rules[-1] = last._replace(
+                        reason=f"{last.reason} {line.strip()}")
+                    continue
+                if not line.strip() or line.startswith("#"):
+                    continue
+                found = re.match(r"(\S+)\s+(\S+?)(?:\s+in\s+(\S+?))?:"
+                                 r"(?:\s+(.*))?$", line)
+                if not found:
+                    raise BadRules(f"{where}: not 'kind pattern: reason'")
+                kind, pattern, function, reason = found.groups()
+                if kind not in self.ALLOW | self.STRUCTURE:
+                    raise BadRules(f"{where}: kind {kind} is not known")
+                self.rules.append(Rule(kind, pattern, function, reason or "",
+                                       where))
+        for rule in self.rules:
+            if not rule.reason:
+                raise BadRules(f"{rule.line}: no reason")
+
+        self.by_kind = {kind: [rule for rule in self.rules if rule.kind == kind]
+                        for kind in self.ALLOW | self.STRUCTURE}
+        self._found = {}
+
+    def of(self, kind):
+        return self.by_kind[kind]
+
+    def find(self, kind, what, function="", path=()):
+        """The rule for this in a function, if any."""
+        key = kind, what, function
+        if key not in self._found:
+            self._found[key] = [rule for rule in self.by_kind[kind]
+                                if self._fits(rule, what, function)]
+        for rule in self._found[key]:
+            if self._called_by(rule, path):
+                self.used.add(rule)
+                return rule
+        return None
+
+    @staticmethod
+    def _fits(rule, what, function):
+        inner = rule.function and rule.function.split(">")[-1]
+        parts, patterns = what.split("->"), rule.pattern.split("->")
+        return ((not inner or fnmatch.fnmatchcase(function, inner)) and
+                len(patterns) == len(parts) and
+                all(map(fnmatch.fnmatchcase, parts, patterns)))
+
+    @staticmethod
+    def _called_by(rule, path):
+        callers = rule.function.split(">")[:-1] if rule.function else ()
+        return all(any(fnmatch.fnmatchcase(name.split(".")[0], caller)
+                       for name in path) for caller in callers)
+
+
+class Summary:
+    """What following some code has shown."""
+
+    def __init__(self):
+        # Phase: the state in which the code returns to its caller.
+        self.exits = {}
+        # Finding: the functions that lead there.
+        self.findings = {}
+        # The functions whose entry hooks, and whose exit hooks, were reached.
+        self.hooks = set()
+        self.published = set()
+        # (phase, address): what returns to user mode, and all instructions in
+        # the danger zone.
+        self.users = set()
+        self.insns = set()
+
+    def include(self, other, path, rules):
+        for finding, chain in other.findings.items():
+            chain = path + chain
+            # Some are allowed only by way of certain callers.
+            if finding.kind not in rules.ALLOW or not rules.find(
+                    finding.kind, finding.what, finding.function, chain):
+                self.findings.setdefault(finding, chain)
+        self.hooks |= other.hooks
+        self.published |= other.published
+        self.users |= other.users
+        self.insns |= other.insns
+
+
+class Walker:
+    # Where the code keeps to no calling convention.
+    ASSEMBLY = {"x86_64": ("__entry",), "arm64": ("__entry", "__entry_tramp"),
+                "riscv": ("__irqentry",)}
+    TEXT = ("__noinstr", "__entry", "__irqentry", "__entry_tramp")
+
+    def __init__(self, image, rules):
+        self.image = image
+        self.rules = rules
+        self.isa = ISAS[image.arch](image)
+        self.cache = {}
+        self.active = set()
+        self._towards = {}
+        self._goes = {}
+        self._replacing = {}
+        self.words = [image.symbols[rule.pattern].address
+                      for rule in rules.of("word")
+                      if rule.pattern in image.symbols]
+        for area in self.TEXT:
+            image.load(f"{area}_text_start", f"{area}_text_end")
+        image.load_replacements()
+        self._replacements = sorted(
+            (new.replacement, new.replacement + new.new_length, new)
+            for news in image.alternatives.values() for new in news
+            if new.new_length and not new.callback)
+        self._leads_out = self._callers_of_exits()
+
+    # What is known of text.
+
+    def assembly(self, address):
+        if any(self.image.within(address, f"{area}_text_start",
+                                 f"{area}_text_end")
+               for area in self.ASSEMBLY[self.image.arch]):
+            return True
+        function = self.image.function(address)
+        return bool(function and (
+            self.rules.find("asm", function.name) or
+            any(function.name == rule.pattern
+                for rule in self.rules.of("start"))))
+
+    def replacement(self, address):
+        """The alternative that this text is a replacement of."""
+        if address not in self._replacing:
+            at = bisect.bisect_right(self._replacements,
+                                     (address, MASK, None)) - 1
+            start, end, new = self._replacements[at] if at >= 0 else (0, 0, 0)
+            self._replacing[address] = new if start <= address < end else None
+        return self._replacing[address]
+
+    def home(self, address):
+        """Where the kernel executes this text."""
+        new = self.replacement(address)
+        return new.site if new else address
+
+    def symbol(self, address):
+        function = self.image.function(address)
+        return function.name if function else f"{address:#x}"
+
+    def base(self, address):
+        """The name, without what the compiler has added to it."""
+        return self.symbol(address).split(".")[0]
+
+    def _callers_of_exits(self):
+        """The functions that an exit hook may be reached from, by name."""
+        callers = {}
+        for insn in self.image.insns():
+            if insn.comment is None or not re.match(
+                    r"(call|j|b|tail|cb|tb)", insn.op):
+                continue
+            for name in {self.symbol(insn.comment), self.base(insn.comment)}:
+                callers.setdefault(name, set()).add(self.symbol(insn.address))
+        found = {rule.pattern for rule in self.rules.of("exit")}
+        found |= {rule.pattern for rule in self.rules.of("follow")}
+        pending = list(found)
+        while pending:
+            for name in callers.get(pending.pop(), ()):
+                if name not in found:
+                    found.add(name)
+                    pending.append(name)
+        return found
+
+    def leads_out(self, address):
+        return (self.symbol(address) in self._leads_out or
+                self.base(address) in self._leads_out)
+
+    # Following code.
+
+    def enter(self, address, phase=ENTRY):
+        """Follows what starts at an address, from user mode or (USER) from
+        the kernel; returns a Summary."""
+        return self._run(address, phase, self.isa.entry_state())
+
+    def _follow(self, address, phase, state):
+        """The Summary of a function that is called in this state."""
+        if not self.assembly(address):
+            # What it gets: its arguments, and a stack.
+            state = State({reg: state.regs[reg]
+                           for reg in (*self.isa.arguments, self.isa.sp, "gp",
+                                       "tp", "ra", "x30", "mode")
+                           if reg in state.regs}, dict(state.slots))
+        key = (address, phase, state.key())
+        if key in self.cache:
+            return self.cache[key]
+        if key[:2] in self.active:
+            return Summary()
+        self.active.add(key[:2])
+        summary = self._run(address, phase, state)
+        self.active.discard(key[:2])
+        self.cache[key] = summary
+        return summary
+
+    def _run(self, start, phase, state):
+        summary = Summary()
+        seen = {}
+        work = [(start, phase, state, (self.symbol(start),))]
+        while work:
+            address, phase, state, path = work.pop()
+            key = address, phase
+            if key in seen:
+                if not seen[key].merge(state):
+                    continue
+                state = seen[key].copy()
+            else:
+                seen[key] = state.copy()
+            while True:
+                name = self.symbol(self.home(address))
+                if name not in path:
+                    path = (*path, name)
+                after = self._one(summary, address, phase, state, path)
+                # Not backwards: a loop has to find what it has seen.
+                if len(after) == 1 and after[0][0] > address and (
+                        after[0][:2] not in seen):
+                    address, phase, state = after[0]
+                    continue
+                work += [(*what, path) for what in after]
+                break
+        return summary
+
+    def _one(self, summary, address, phase, state, path):
+        """Follows one instruction; returns the (address, phase, state) that
+        come next."""
+        image = self.image
+        insn = image.insn(address)
+        if not insn or insn.next is None:
+            self._report(summary, phase, path, "code", f"{address:#x}",
+                         address, "there is no code")
+            return []
+        if phase.endswith(LOOKED) and in_zone(phase) and (
+                self._decided(address)):
+            phase = KERNEL
+        if in_zone(phase):
+            summary.insns.add((phase, address))
+            self._patched(summary, insn, phase, path)
+
+        after = []
+        news = [new for new in image.alternatives.get(address, ())
+                if not self.rules.find("never", f"feature-{new.feature}")]
+        # The feature without which no CPU defers, if one of them is for that.
+        needed = on_entry(phase) and next(
+            (new.feature for new in news
+             if self.rules.find("off", f"feature-{new.feature}")), None)
+        otherwise = KERNEL if needed else phase
+        for new in news:
+            self._report(summary, phase, path, "alternative",
+                         image.alternatives_table, address,
+                         f"feature {new.feature}")
+            after.append((new.replacement if new.new_length and
+                          not new.callback else address + new.length,
+                          phase if new.feature == needed else otherwise,
+                          state.copy()))
+        if image.arch == "x86_64" and any(new.feature == X86_ALWAYS
+                                          for new in news):
+            return after
+        phase = otherwise
+
+        label = image.jump_labels.get(address)
+        if label:
+            key, _ = image.object(label.key)
+            off = on_entry(phase) and self.rules.find("off", key)
+            after.append((label.target, KERNEL if off and not label.on_target
+                          else phase, state.copy()))
+            after.append((insn.next, KERNEL if off and label.on_target
+                          else phase, state))
+            return after
+
+        flow, accesses = self.isa.step(state, insn)
+        for how, where, text in accesses:
+            phase = self._access(summary, insn, phase, how, where, text, path)
+        return after + self._flow(summary, insn, flow, phase, state, path)
+
+    def _is_hook(self, name):
+        return self.rules.find("hook", name) or self.rules.find("ends", name)
+
+    def _decided(self, address):
+        """Has a function with an entry hook found that it does not need it?
+        So it is if it has read the word and can no longer reach the RMW."""
+        function = self.image.function(address)
+        if not function or not self._is_hook(self.base(address)):
+            return False
+        if function not in self._towards:
+            self._towards[function] = self._reaching(function)
+        return address not in self._towards[function]
+
+    ATOMIC = re.compile(r"lock x?add|ldadda?l?$|stl?xr$|amoadd")
+
+    def _reaching(self, function):
+        """Where in a function a transition may still come."""
+        image = self.image
+        before, hooks = {}, []
+        address = function.address
+        while address < function.address + function.size:
+            insn = image.insn(address)
+            ways = [insn.next] if not re.match(
+                r"(jmp|b|j|ret|br)$", insn.op) else []
+            if insn.comment is not None:
+                ways.append(insn.comment)
+                if image.is_function(insn.comment) and self._is_hook(
+                        self.base(insn.comment)):
+                    hooks.append(address)
+            if address in image.jump_labels:
+                ways = [insn.next, image.jump_labels[address].target]
+            for new in image.alternatives.get(address, ()):
+                ways.append(address + new.length)
+            if self.ATOMIC.match(insn.op):
+                hooks.append(address)
+            for way in ways:
+                before.setdefault(way, []).append(address)
+            address = insn.next
+        found = set(hooks)
+        while hooks:
+            for address in before.get(hooks.pop(), ()):
+                if address not in found:
+                    found.add(address)
+                    hooks.append(address)
+        return found
+
+    def _following(self, insn):
+        new = self.replacement(insn.address)
+        if new and insn.next >= new.replacement + new.new_length:
+            return new.site + new.length
+        return insn.next
+
+    def _flow(self, summary, insn, flow, phase, state, path):
+        kind, image = flow[0], self.image
+        following = self._following(insn)
+        if kind == "next":
+            return [(following, phase, state)]
+        if kind == "trap":
+            goes_on = image.bugs.get(insn.address, 0) & BUGFLAG_WARNING
+            return [(following, phase, state)] if goes_on else []
+        if kind == "bad":
+            self._report(summary, phase, path, "code", insn.text, insn.address,
+                         "is no instruction")
+            return []
+        if kind == "user":
+            if in_zone(phase):
+                summary.users.add((phase.removesuffix(LOOKED), insn.address))
+            return []
+        if kind == "ret":
+            if len(flow) > 1 and self.image.kprobe_able(flow[1]):
+                self._report(summary, phase, path, "kprobe",
+                             self.symbol(flow[1]), flow[1])
+            self._exit(summary, insn.address, phase, state)
+            return []
+        if kind == "mode":
+            return self._by_mode(summary, insn, flow, phase, state, path)
+        if kind == "branch":
+            return (self._jump(summary, insn, flow[1], phase, state.copy(),
+                               path) + [(following, phase, state)])
+        if kind == "jump":
+            return self._jump(summary, insn, flow[1], phase, state, path)
+        if kind == "call":
+            return self._call(summary, insn, flow[1], phase, state, path)
+
+        targets = self._resolve(flow[1], insn) or self._stated(insn)
+        if targets is None:
+            self._report(summary, phase, path, "indirect", insn.text,
+                         insn.address)
+            if kind == "icall":
+                return [(following, phase, self._returned(state, UNKNOWN))]
+            if not in_zone(phase):
+                self._exit(summary, insn.address, phase, state)
+            return []
+        if len(flow) > 2 and self.image.kprobe_able(flow[2]):
+            self._report(summary, phase, path, "kprobe", self.symbol(flow[2]),
+                         flow[2])
+        how = self._call if kind == "icall" else self._jump
+        return [after for target in targets
+                for after in how(summary, insn, target, phase, state.copy(),
+                                 path)]
+
+    def _by_mode(self, summary, insn, flow, phase, state, path):
+        """A branch on what was interrupted, user mode or the kernel."""
+        _, target, jumps_if_user = flow
+        after = []
+        for mode in (USER_MODE, KERNEL_MODE):
+            if state.get("mode") not in (UNKNOWN, mode):
+                continue
+            this = state.copy()
+            this.set("mode", mode)
+            if (mode == USER_MODE) == jumps_if_user:
+                after += self._jump(summary, insn, target, phase, this, path)
+            else:
+                after.append((self._following(insn), phase, this))
+        return after
+
+    def _exit(self, summary, address, phase, state):
+        if self.assembly(self.home(address)):
+            if phase in summary.exits:
+                summary.exits[phase].merge(state)
+            else:
+                summary.exits[phase] = state.copy()
+        else:
+            value = state.get(self.isa.result)
+            old = summary.exits.get(phase)
+            summary.exits[phase] = merge(old, value) if old else value
+
+    def _returned(self, state, value):
+        """After a call of a C function."""
+        kept = State({reg: state.regs[reg]
+                      for reg in (*self.isa.saved, self.isa.sp, "gp", "tp",
+                                  "mode")
+                      if reg in state.regs}, state.slots)
+        kept.set(self.isa.result, value)
+        return kept
+
+    def _jump(self, summary, insn, target, phase, state, path):
+        here = self.home(insn.address)
+        new = self.replacement(insn.address)
+        if new and target == new.replacement + new.new_length:
+            # What follows is not what follows here.
+            return [(new.site + new.length, phase, state)]
+        if in_zone(phase) and self.rules.find("stop", self.base(target),
+                                              self.base(here)):
+            return []
+        same = self.base(target) == self.base(here)
+        if same or self.assembly(target) or self.replacement(target) or (
+                not self.image.is_function(target)):
+            return [(target, phase, state)]
+        # A tail call.
+        after = self._call(summary, insn, target, phase, state, path,
+                           tail=True)
+        for _address, phase, state in after:
+            if self.assembly(here):
+                self.isa.tail_returned(state)
+            self._exit(summary, insn.address, phase, state)
+        return []
+
+    def _call(self, summary, insn, target, phase, state, path, tail=False):
+        following = self._following(insn)
+        if not self.image.is_function(target):
+            self.isa.pushed_jump(state, following)
+            return [(target, phase, state)]
+        function = self.image.function(insn.address)
+        # Nothing follows in this function: what is called does not return.
+        last = function.size and following == function.address + function.size
+        over = ([] if last and not tail else
+                [(following, phase, self._returned(state, UNKNOWN))])
+        name = self.base(target)
+        if not in_zone(phase):
+            if not (self.assembly(target) or self.leads_out(target)):
+                return over
+        elif self.rules.find("stop", name, self.base(insn.address)):
+            return []
+        elif self.image.kprobe_able(target) and not self.rules.find(
+                "follow", name):
+            self._report(summary, phase, path, "call", name, insn.address)
+            return over
+
+        callee = state.copy()
+        if not tail:
+            self.isa.called(callee, following)
+        found = self._follow(target, phase, callee)
+        summary.include(found, path, self.rules)
+        if self.rules.find("mode-user", name):
+            state.set("mode", USER_MODE)
+        after = []
+        for way, result in found.exits.items() if over else ():
+            if in_zone(way) and self.rules.find("ends", name):
+                way = KERNEL
+            if isinstance(result, State):
+                after.append((following, way, result.copy()))
+            else:
+                after.append((following, way,
+                              self._returned(state.copy(), result)))
+        return after
+
+    def _resolve(self, value, insn):
+        """Where an indirect branch may go; None if that is not known."""
+        if value[0] == "c":
+            return [value[1]] if is_address(value[1]) else None
+        if value[0] == "o":
+            each = [self._resolve(v, insn) for v in value[1]]
+            return None if None in each else sorted({*sum(each, [])})
+        if value[0] == "t" and value[2] == 8:
+            targets = set()
+            address = value[1]
+            end = self.image.object_end(address)
+            for where in range(address, end - 7, 8):
+                target = self.image.read(where, 8)
+                section = target and self.image.section_at(target)
+                if section and self.image.executable(target):
+                    targets.add(target)
+            return sorted(targets) or None
+        if value[0] == "j":
+            _, base, table, size, shift = value
+            count = self._bound(insn)
+            if count is None:
+                return None
+            return sorted({base + (signed(self.image.read(
+                table + i * size, size), 8 * size) << shift)
+                for i in range(count)})
+        return None
+
+    def _stated(self, insn):
+        """Where an indirect branch goes according to the rules."""
+        function = self.base(self.home(insn.address))
+        if function not in self._goes:
+            self._goes[function] = [
+                self.image.address(rule.pattern)
+                for rule in self.rules.of("goes")
+                if rule.pattern in self.image.symbols and
+                self.rules.find("goes", rule.pattern, function)]
+        return self._goes[function] or None
+
+    def _bound(self, insn):
+        """How many entries the jump table of a switch has."""
+        function = self.image.function(insn.address)
+        address = insn.address
+        while address > max(function.address, insn.address - 64):
+            address -= 4
+            before = self.image.insn(address)
+            if before and before.op == "cmp" and before.args[1][0] == "#":
+                return int(before.args[1][1:], 0) + 1
+        return None
+
+    # Findings.
+
+    def _report(self, summary, phase, path, kind, what, address, text=""):
+        if not in_zone(phase):
+            return
+        function = self.base(self.home(address))
+        if kind in self.rules.ALLOW and self.rules.find(kind, what, function,
+                                                        path):
+            return
+        finding = Finding(phase, kind, what, function, self.home(address), text)
+        summary.findings.setdefault(finding, path)
+
+    def _patched(self, summary, insn, phase, path):
+        """Is the kernel able to patch this instruction?"""
+        image, address = self.image, insn.address
+        home = self.home(address)
+        if image.kprobe_able(home):
+            self._report(summary, phase, path, "kprobe", self.symbol(home),
+                         home)
+        if address in image.ftrace or (image.is_function(address) and
+                                       image.ftrace_site(address)):
+            self._report(summary, phase, path, "ftrace", self.symbol(address),
+                         address)
+        if address in image.static_calls:
+            key, _ = image.object(image.static_calls[address])
+            self._report(summary, phase, path, "static-call", key, address)
+        if address in image.late:
+            self._report(summary, phase, path, "late-alternative",
+                         ".smp_locks", address, insn.text)
+        label = image.jump_labels.get(address)
+        if label and not image.read_only(label.key):
+            self._report(summary, phase, path, "jump-label",
+                         image.object(label.key)[0], address)
+
+    def _access(self, summary, insn, phase, how, where, text, path):
+        """Judges an access to memory; returns the phase after it."""
+        name = self.base(self.home(insn.address))
+        if where[0] == "p" and where[2] and how != "rmw-and" and any(
+                0 <= where[1] - word < 8 for word in self.words):
+            return self._transition(summary, insn, phase, how, name)
+        if not in_zone(phase) or where[0] == "s":
+            return phase
+        if where[0] == "p" and where[1:] != (0, True):
+            return phase
+        what = self.isa.name(where)
+        if where[0] in "ca":
+            what = what.split("+")[0]
+            if how == "load" and self.image.constant(where[1]):
+                what = ".rodata"
+            elif how == "load" and self.image.read_only(where[1]):
+                what = ".data..ro_after_init"
+        self._report(summary, phase, path, "memory", what, insn.address,
+                     f"{insn.text}, {how}")
+        return phase
+
+    def _transition(self, summary, insn, phase, how, name):
+        """The word changes, or is read."""
+        nmi = self.rules.find("nmi", name)
+        if how == "load":
+            return (phase + LOOKED if in_zone(phase) and
+                    not phase.endswith(LOOKED) and self._is_hook(name) and
+                    not self._decided(insn.address) else phase)
+        if how == "rmw" and on_entry(phase):
+            summary.hooks.add(name)
+        if how == "rmw" and in_zone(phase):
+            return NMI if nmi else USER
+        if on_entry(phase):
+            # A store, for a CPU that is not tracked: nobody defers to it.
+            return USER
+        if phase == (NMI if nmi else USER) and self.rules.find(
+                "exit" if how == "store" else "release", name):
+            summary.published.add(name)
+            return EXIT + name
+        return phase
