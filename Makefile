@@ -36,7 +36,7 @@ run_args = --arch $(ARCH) --kernel $(KERNEL) --jobs $(JOBS)
 noise_args = $(if $(LOAD),--load "$(LOAD)") $(if $(COUNT),--count "$(COUNT)") \
 	$(if $(THRESHOLD),--threshold "$(THRESHOLD)") $(if $(OUT),--out "$(OUT)")
 
-.PHONY: help setup tree kunit demo noise bench litmus dangerzone test apply clean
+.PHONY: help setup tree kunit demo noise bench litmus model dangerzone test apply clean
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 	@echo
@@ -78,6 +78,10 @@ litmus: ## the claims about memory ordering, by herd7
 dangerzone: ## what ARCH (or all) executes before the entry and after the exit hook
 	@tools/setup.sh $(if $(filter all,$(ARCH)),$(ARCHES),$(ARCH))
 	@tools/dangerzone.py $(run_args) $(if $(VMLINUX),--vmlinux "$(VMLINUX)")
+
+model: ## core's own code against two and three CPUs and NMIs, by CBMC
+	@tools/setup.sh model
+	@tools/model.py --jobs $(JOBS)
 
 test: ## everything that CI runs
 	@tools/setup.sh $(ARCHES)

@@ -5,6 +5,7 @@
 #   tools/setup.sh [um|x86_64|arm64|riscv ...]      all of them by default
 #   tools/setup.sh noise	what `make noise` needs, on any machine
 #   tools/setup.sh litmus	herd7, into build/tools/herd
+#   tools/setup.sh model	cbmc, into build/tools/cbmc, and little else
 # Checks for commands and files, not for packages, so that tools of your own
 # count; and does nothing, quickly, when nothing is missing.
 
@@ -17,11 +18,15 @@ kernel=6.12
 qemu_minimum=8.1
 log=$PWD/build/log/setup.log
 backports_list=/etc/apt/sources.list.d/cpuword-backports.list
-# Only Debian sid has it. libc6 and libgmp10 of sid go with it, in the version
-# of the day, for which apt's signatures vouch: they do not change its answers.
+# Debian 12 has neither, sid both. The libraries of sid go with them, in the
+# version of the day, for which apt's signatures vouch: they do not change the
+# answers.
 herd_version=7.58-2
 herd_sha256=97a6e2bfbc2c516cd9816e8c87c3acc412953479a3351b308d139e0af9550672
 herd=$PWD/build/tools/herd
+cbmc_version=6.6.0-4
+cbmc_sha256=02560859a17049c976961c232c4fc58f0747b57f9b751a466b1f368a438b0e41
+cbmc=$PWD/build/tools/cbmc
 
 die() {
 	echo "setup: $*" >&2
@@ -33,6 +38,7 @@ die() {
 packages=()		# from wherever apt takes them
 qemu_packages=()	# only in a version that is new enough
 herd_missing=		# set if so
+cbmc_missing=		# set if so
 
 need_command() { # command package
 	command -v "$1" >/dev/null || packages+=("$2")
@@ -61,12 +67,23 @@ need_herd() {
 		herd_missing=yes
 }
 
+need_cbmc() {
+	need_command dpkg dpkg
+	command -v cbmc >/dev/null || [ -e "$cbmc/usr/bin/cbmc" ] ||
+		cbmc_missing=yes
+}
+
 find_missing() {
 	local name arch
 
-	packages=() qemu_packages=() herd_missing=
+	packages=() qemu_packages=() herd_missing= cbmc_missing=
 	need_command gcc gcc
 	need_command python3 python3
+	if [ "$*" = model ]; then
+		need_cbmc
+		[ -n "$cbmc_missing" ] || ((${#packages[@]}))
+		return
+	fi
 	need_file /usr/include/stdio.h libc6-dev
 	# Only for the picture: not where somebody would have to install it.
 	! command -v apt-get >/dev/null || need_command gnuplot gnuplot-nox
@@ -89,10 +106,12 @@ find_missing() {
 			need_qemu riscv64 qemu-system-riscv \
 				/usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin ;;
 		litmus)	need_herd ;;
-		*)	die "$arch is not supported; valid: um x86_64 arm64 riscv litmus" ;;
+		model)	need_cbmc ;;
+		*)	die "$arch is not supported; valid: um x86_64 arm64 riscv litmus model" ;;
 		esac
 	done
-	[ -n "$herd_missing" ] || ((${#packages[@]} + ${#qemu_packages[@]}))
+	[ -n "$herd_missing$cbmc_missing" ] ||
+		((${#packages[@]} + ${#qemu_packages[@]}))
 }
 
 missing() { # in words
@@ -102,6 +121,7 @@ missing() { # in words
 		words+=("$name ($qemu_minimum or newer)")
 	done
 	[ -z "$herd_missing" ] || words+=("herd7, of herdtools7 $herd_version")
+	[ -z "$cbmc_missing" ] || words+=("cbmc $cbmc_version")
 	printf '%s, ' "${words[@]}" | sed 's/, $//'
 }
 
@@ -114,7 +134,7 @@ added_backports=	# set until that was of use
 # stays only if all went well.
 clean_up() {
 	[ -z "$beat" ] || kill $beat
-	rm -rf "$herd.new"
+	rm -rf "$herd.new" "$cbmc.new"
 	[ -z "$added_backports" ] || "${as_root[@]}" rm -f $backports_list
 }
 trap clean_up EXIT
@@ -213,9 +233,11 @@ install_missing() {
 }
 
 # sid is known to an apt of its own, with no say in what is installed. All of
-# herd or nothing of it appears in build/tools.
-install_herd() {
-	local mirror option found file new=$herd.new
+# it or nothing appears in build/tools.
+install_from_sid() { # folder command package version checksum library...
+	local folder=$1 command=$2 package=$3 version=$4 checksum=$5
+	local mirror option found file new=$1.new
+	shift 5
 
 	find_mirror sid
 	rm -rf "$new" && mkdir -p "$new/lists/partial" "$new/debs" ||
@@ -227,23 +249,23 @@ install_herd() {
 		-o Dir::Cache="$new" -o APT::Sandbox::User="$(id -un)"
 		-o APT::Update::Error-Mode=any)
 	logged "reading the list of Debian sid" apt-get update "${option[@]}" ||
-		die "cannot read sid from the Debian mirror, which herd7 comes from; see $log"
-	found=$(candidate herdtools7 "${option[@]}")
-	[ "$found" = $herd_version ] ||
-		die "herdtools7 in sid is ${found:-gone}, not $herd_version: put a herd7 of yours into PATH, or adapt tools/setup.sh"
-	(cd "$new/debs" && logged "getting herdtools7 $herd_version" \
-		apt-get download "${option[@]}" herdtools7 libc6 libgmp10) ||
-		die "cannot get herdtools7 from the Debian mirror; see $log"
-	echo "$herd_sha256 $new/debs/herdtools7_${herd_version}_amd64.deb" |
+		die "cannot read sid from the Debian mirror, which $command comes from; see $log"
+	found=$(candidate "$package" "${option[@]}")
+	[ "$found" = "$version" ] ||
+		die "$package in sid is ${found:-gone}, not $version: put a $command of yours into PATH, or adapt tools/setup.sh"
+	(cd "$new/debs" && logged "getting $package $version" \
+		apt-get download "${option[@]}" "$package" "$@") ||
+		die "cannot get $package from the Debian mirror; see $log"
+	echo "$checksum $new/debs/${package}_${version}_amd64.deb" |
 		sha256sum --check --status ||
-		die "herdtools7 $herd_version is not the one that tools/setup.sh knows: wrong checksum"
+		die "$package $version is not the one that tools/setup.sh knows: wrong checksum"
 	for file in "$new"/debs/*.deb; do
 		logged "unpacking ${file##*/}" dpkg -x "$file" "$new/root" ||
 			die "cannot unpack ${file##*/}; see $log"
 	done
-	find "$new/root/usr/bin" -type f ! -name herd7 -delete	# 230 MB
-	rm -rf "$herd" && mv "$new/root" "$herd" && rm -rf "$new" ||
-		die "cannot write $herd"
+	find "$new/root/usr/bin" -type f ! -name "$command" -delete	# most of it
+	rm -rf "$folder" && mv "$new/root" "$folder" && rm -rf "$new" ||
+		die "cannot write $folder"
 }
 
 [ $# -gt 0 ] || set -- um x86_64 arm64 riscv
@@ -270,6 +292,11 @@ else
 fi
 mkdir -p "${log%/*}" && : >"$log" || exit 1
 ((${#packages[@]} + ${#qemu_packages[@]} == 0)) || install_missing
-[ -z "$herd_missing" ] || install_herd
+[ -z "$herd_missing" ] ||
+	install_from_sid "$herd" herd7 herdtools7 $herd_version $herd_sha256 \
+		libc6 libgmp10
+[ -z "$cbmc_missing" ] ||
+	install_from_sid "$cbmc" cbmc cbmc $cbmc_version $cbmc_sha256 \
+		libc6 libgcc-s1 libstdc++6 zlib1g minisat
 find_missing "$@" && die "still missing: $(missing); see $log"
 added_backports=

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Another CPU has all CPUs flush their TLBs, and CPU 0 may defer it.
+ *
+ * CPUs: 2
+ * NMIs: sc
+ *
+ * Weakened: stale: core.c: !__cpuword_defer(cpu, CPUWORD_TLB) -> false
+ * Weakened: stale: core.c: if (__cpuword_defer(cpu, work)) __cpumask_clear_cpu(cpu, cpus); -> __cpuword_defer(cpu, work); __cpumask_clear_cpu(cpu, cpus);
+ */
+#define WORK_1 CPUWORD_TLB
+#include "model.h"
+
+static void cpu0(void)
+{
+	answer();
+	leave(CPUWORD_CTX_USER);
+	enter(CPUWORD_CTX_USER);
+	answer();
+	settle(CPUWORD_CTX_USER);
+}
+
+static bool flushed;
+
+static void flush(void *info)
+{
+	flushed = true;
+}
+
+static void cpu1(void)
+{
+	struct cpumask cpus = { { BIT(0) } };
+
+	changed[1] = 1;
+	if (nondet_bool()) {
+		on_each_cpu_deferrable(flush, NULL, CPUWORD_TLB);
+		property_lost(flushed);
+		gone[1] = 1;
+	} else {
+		cpuword_defer_mask(&cpus, CPUWORD_TLB);
+		if (!cpus.bits[0])
+			gone[1] = 1;
+	}
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * CPU 0 is idle and interrupted, and another CPU holds it out of the kernel or
+ * tries to leave it work.
+ *
+ * CPUs: 2
+ * Waits: 1
+ * NMIs: sc
+ *
+ * Weakened: excludes: core.c: (old & CPUWORD_PIN) && !in_nmi() -> (old & CPUWORD_PIN) && 0
+ * Weakened: idle: core.c: return arch_cpuword_accepts(ctx) | late; -> return CPUWORD_EARLY_MASK | late;
+ */
+#define PINNED
+#include "model.h"
+
+static void cpu0(void)
+{
+	leave(CPUWORD_CTX_IDLE);
+	if (nondet_bool())
+		interrupt();
+	enter(CPUWORD_CTX_IDLE);
+	settle(CPUWORD_CTX_IDLE);
+}
+
+static void cpu1(void)
+{
+	if (nondet_bool())
+		pin();
+	else
+		property_idle(!cpuword_defer(0, CPUWORD_TLB));
+}

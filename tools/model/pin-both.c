@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * One CPU holds CPU 0 out of the kernel while another leaves it work.
+ *
+ * CPUs: 3
+ * Waits: 1
+ * NMIs: sc
+ *
+ * Weakened: stale: core.c: old = cpuword_wait_pin(this_cpuword(), ctx); -> cpuword_wait_pin(this_cpuword(), ctx);
+ * Weakened: warn: word.h: atomic_long_cmpxchg(w, old, old | bits) != old -> (atomic_long_set(w, old | bits), 0)
+ */
+#define PINNED
+#define WORK_2 CPUWORD_TLB
+#include "model.h"
+
+static void cpu0(void)
+{
+	leave(CPUWORD_CTX_USER);
+	enter(CPUWORD_CTX_USER);
+	settle(CPUWORD_CTX_USER);
+}
+
+static void cpu1(void)
+{
+	pin();
+}
+
+static void cpu2(void)
+{
+	defer(WORK_2);
+}
