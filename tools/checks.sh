@@ -43,6 +43,8 @@ ignored() { # path in the kernel tree, or patch: types
 	kernel/cpuword/core.c) echo EXPORT_SYMBOL ;;
 	# The layout of TRACE_EVENT() in every header there.
 	include/trace/*) echo OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT ;;
+	# Macros of the assembler, which it takes for C.
+	arch/x86/entry/cpuword.h) echo SPACING,CAMELCASE,LINE_CONTINUATIONS ;;
 	# <linux/cpufeature.h> is for modules that match a CPU.
 	arch/x86/include/asm/cpuword.h) echo ARCH_INCLUDE_LINUX ;;
 	# call_usermodehelper_setup() takes a char **.
