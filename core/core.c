@@ -132,8 +132,10 @@ noinstr unsigned long cpuword_user_entered_slow(unsigned long word)
 	if (unlikely(word & CPUWORD_PIN)) {
 		word = cpuword_enter_slow(word, CPUWORD_CTX_USER);
 	} else if (word & CPUWORD_EARLY_MASK) {
+		/* Nobody sets the other bit meanwhile: a mask that is constant. */
 		if (arch_cpuword_entry_did(word))
-			cpuword_early(this_cpuword(), word, cpuword_count_early);
+			cpuword_early(this_cpuword(), CPUWORD_EARLY_MASK,
+				      cpuword_count_early);
 		else
 			cpuword_early_slow(word);
 	}
