@@ -95,7 +95,7 @@ static struct storm *storm;
 
 static void storm_check(struct storm *s)
 {
-	unsigned long word = atomic_long_read(this_cpuword());
+	unsigned long word = atomic_long_read(cpuword_of(s->w->user->cpu));
 	int published = smp_load_acquire(&s->published);
 
 	if (READ_ONCE(*(int *)s->w->addr) < published)
