@@ -1,0 +1,286 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""The kernel's own selftests of entry code, of membarrier and of rseq, in QEMU
+on our kernel and on the stock one. A test that passes there has to pass here.
+
+They run on isolated CPUs, whose entries are tracked, while CPU 0 leaves them
+work to find there, and sends them NMIs."""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import common
+import vm
+from common import BUILD, LOGS, die
+
+# Seconds that a test may take, and a boot with all of them.
+TEST_TIMEOUT = 120
+BOOT_TIMEOUT = 1800
+
+# How the ways into the kernel differ: QEMU's -cpu and the command line. Where
+# 32-bit programs ask their vdso, AMD's take SYSCALL and Intel's SYSENTER.
+VARIANTS = {
+    "amd": ("max", "pti=off"),
+    "amd-pti": ("max", "pti=on"),
+    "amd-pti-4level": ("max", "pti=on no5lvl"),
+    "intel": ("max,vendor=GenuineIntel", "pti=off"),
+    "intel-pti": ("max,vendor=GenuineIntel", "pti=on"),
+    # Some tests go to CPU 0 by themselves: here that is tracked as well.
+    "amd-track": ("max", "pti=off cpuword.track=all"),
+}
+
+# Exit codes: kselftest's, and timeout(1)'s.
+PASS, SKIP, TIMED_OUT = 0, 4, 124
+
+# What rseq's own script, run_param_test.sh, runs for minutes on hardware.
+RSEQ_PROGRAMS = ["param_test", "param_test_compare_twice",
+                 "param_test_mm_cid", "param_test_mm_cid_compare_twice"]
+RSEQ_KINDS = ["-T s", "-T l", "-T b", "-T b -M", "-T m", "-T m -M", "-T i",
+              "-T r"]
+RSEQ_SIZE = "-r 100 -t 6"
+# Yields, signals and sleeps in the middle of a critical section.
+RSEQ_INJECTIONS = ["-m 2 -y", "-m 2 -k", "-m 2 -s 1"]
+
+
+def arguments(name):
+    """What to run of a program that was built: lists of arguments."""
+    if name in RSEQ_PROGRAMS:
+        yield from (f"{RSEQ_SIZE} {kind}" for kind in RSEQ_KINDS)
+    if name == "param_test":
+        yield from (f"{RSEQ_SIZE} -T l -9 -1 {inject}"
+                    for inject in RSEQ_INJECTIONS)
+    # Those with "benchmark" measure and test nothing.
+    if not name.startswith("param_test"):
+        yield ""
+
+
+# --- the tests ---
+
+def build_tests(kernel, jobs):
+    """Builds them as the kernel tree's Makefiles do: {name: path}."""
+    tree = BUILD / kernel / "linux"
+    out = BUILD / kernel / "selftests-x86_64"
+    log = LOGS / "selftests-build.log"
+    log.unlink(missing_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    vm.must("kernel headers for the selftests",
+            ["make", "-C", tree, f"O={out}", "ARCH=x86_64", "headers"], log)
+    vm.must("building the selftests",
+            ["make", "-C", tree / "tools/testing/selftests", f"O={out}",
+             "TARGETS=x86 membarrier rseq", "FORCE_TARGETS=1", f"-j{jobs}"],
+            log)
+    found = {}
+    for path in sorted((out / "kselftest").glob("*/*")):
+        if path.is_file() and path.read_bytes()[:4] == b"\x7fELF":
+            found[f"{path.parent.name}/{path.name}"] = path
+    for end in ("_32", "_64"):
+        if not any(name.endswith(end) for name in found):
+            die(f"no test ending in {end} was built; see {log}")
+    return found
+
+
+def libraries():
+    """The C library that they are linked with: {name in the guest: path}."""
+    files = {}
+    for bits, loader in (("64", "lib64/ld-linux-x86-64.so.2"),
+                         ("32", "lib/ld-linux.so.2")):
+        for name in (loader, f"lib{bits}/libc.so.6", f"lib{bits}/libm.so.6",
+                     f"lib{bits}/libgcc_s.so.1"):
+            path = Path(subprocess.run(
+                ["gcc", f"-m{bits}", f"-print-file-name={Path(name).name}"],
+                capture_output=True, text=True, check=True).stdout.strip())
+            if not path.is_absolute():
+                die(f"gcc does not find the {bits}-bit {Path(name).name}")
+            files[name] = path
+    return files
+
+
+def commands(programs, only):
+    """The lines of /tests."""
+    lines = []
+    for name in programs:
+        if not name.endswith(".so"):
+            lines += [f"{name} {args}".strip()
+                      for args in arguments(name.partition("/")[2])]
+    return [line for line in lines if not only or re.search(only, line)]
+
+
+# --- a run ---
+
+@dataclass
+class Run:
+    """What one boot had to say."""
+    # {command: (exit code, milliseconds)}
+    tests: dict = field(default_factory=dict)
+    # Entries of isolated CPUs that found early work; none on a stock kernel.
+    found: int = 0
+    # Why it ended early.
+    trouble: str = ""
+
+
+def parse(lines):
+    run, running, head = Run(), None, []
+    for line in lines:
+        if line.startswith("@@ load name="):
+            running = line.partition("=")[2]
+        elif line.startswith("@@ test "):
+            _, _, code, ms, name = line.split(" ", 4)
+            run.tests[name] = int(code), int(ms)
+            running = None
+        elif line.startswith("@@ word cpu "):
+            head = line.split()[2:]
+        elif line.startswith("@@ word "):
+            row = dict(zip(head, line.split()[2:]))
+            if row["cpu"] != "0":
+                run.found += int(row["early"])
+    if running:
+        run.trouble = f"ended in {running}"
+    return run
+
+
+def boot(title, kernel, files, variant):
+    """Runs all tests on a kernel; goes on after one that crashed."""
+    arch = vm.ARCHES["x86_64"]
+    cpu, append = VARIANTS[variant]
+    log = LOGS / f"selftests-{variant}-{title}.log"
+    initramfs = kernel.build_dir / "selftests.cpio"
+    vm.write_initramfs(initramfs, {
+        **files, "test_module.ko": kernel.build_dir / "lib/test_module.ko"})
+    # Threads of its own for each CPU, so that changes come at any time, and
+    # not just when one CPU's turn ends.
+    accel = ["-accel", "tcg,thread=multi", "-cpu", cpu]
+    try:
+        lines = vm.boot(f"{variant}, {title}", arch,
+                        kernel.build_dir / arch.image, initramfs,
+                        f"{append} timeout={TEST_TIMEOUT}", log, BOOT_TIMEOUT,
+                        accel=accel)
+    except SystemExit as error:
+        # It has said why. What is not its own end goes on.
+        if error.code != 1:
+            raise
+        lines = [line.rstrip("\r") for line in
+                 log.read_text(errors="replace").split("\n")]
+        run = parse(lines)
+        run.trouble = run.trouble or "ended early"
+        return run
+    finally:
+        initramfs.unlink()
+    return parse(lines)
+
+
+# --- the verdict ---
+
+def outcome(test):
+    if test is None:
+        return "not run"
+    code = test[0]
+    return {PASS: "pass", SKIP: "skip", TIMED_OUT: "time out"}.get(
+        code, f"fail ({code})")
+
+
+class Verdict:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+        # {(command, outcome, outcome on the stock kernel): variants}
+        self.listed = {}
+
+    def failure(self, variant, what):
+        self.failed += 1
+        print(f"FAILED: {variant}: {what}")
+
+    def compare(self, variant, names, ours, stock):
+        for name in names:
+            mine = outcome(ours.tests.get(name))
+            theirs = outcome(stock.tests.get(name)) if stock else "pass"
+            if mine == "pass":
+                self.passed += 1
+            elif theirs == "pass" or mine == "not run" != theirs:
+                if not stock and mine == "skip":
+                    self.skipped += 1
+                else:
+                    self.failure(variant, f"{name}: {mine}"
+                                 + (f", {theirs} on the stock kernel"
+                                    if stock else ""))
+            else:
+                self.skipped += 1
+            if mine != "pass" or theirs != "pass":
+                self.listed.setdefault((name, mine, theirs if stock else "-"),
+                                       []).append(variant)
+        if ours.trouble:
+            self.failure(variant, f"the kernel {ours.trouble}")
+        elif not ours.found:
+            self.failure(variant, "no entry found work: nothing was tested "
+                         "that the stock kernel does not have")
+
+    def table(self, variants):
+        if not self.listed:
+            return
+        width = max(len(name) for name, _, _ in self.listed)
+        print(f"\n{'not passed by both':{width}}  ours        stock       in")
+        for (name, mine, theirs), where in sorted(self.listed.items()):
+            print(f"{name:{width}}  {mine:10}  {theirs:10}  "
+                  + ("all" if where == variants else " ".join(where)))
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--arch", choices=["x86_64"], default="x86_64")
+    parser.add_argument("--kernel", default=common.KERNELS[0])
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--variant", choices=[*VARIANTS, "all"], default="all")
+    parser.add_argument("--only", metavar="REGEX",
+                        help="the tests whose command this matches")
+    parser.add_argument("--no-stock", action="store_true",
+                        help="our kernel alone: what fails is a failure")
+    args = parser.parse_args()
+
+    kernels = {"ours": vm.build_kernel(args.arch, args.kernel, args.jobs)}
+    if not args.no_stock:
+        kernels["stock"] = vm.build_kernel(args.arch, args.kernel, args.jobs,
+                                           stock=True)
+    programs = build_tests(args.kernel, args.jobs)
+    names = commands(programs, args.only)
+    if not names:
+        die(f"no test matches {args.only}")
+    listing = BUILD / args.kernel / "selftests-x86_64/tests"
+    listing.write_text("\n".join([*names, ""]))
+    files = {"init": vm.build_guest(vm.ARCHES[args.arch], args.kernel,
+                                    kernels["ours"].linux, "selftests"),
+             "tests": listing, **programs, **libraries()}
+
+    variants = list(VARIANTS) if args.variant == "all" else [args.variant]
+    verdict, summary = Verdict(), []
+    for variant in variants:
+        runs = {}
+        for title, kernel in kernels.items():
+            started = time.monotonic()
+            runs[title] = run = boot(title, kernel, files, variant)
+            codes = [code for code, _ in run.tests.values()]
+            summary.append((
+                variant, title, codes.count(PASS),
+                len(codes) - codes.count(PASS) - codes.count(SKIP),
+                codes.count(SKIP), len(names) - len(codes), run.found,
+                time.monotonic() - started))
+        verdict.compare(variant, names, runs["ours"], runs.get("stock"))
+
+    verdict.table(variants)
+    print("\nvariant         kernel  passed  failed  skipped  not run  "
+          "entries with work  seconds")
+    for row in summary:
+        print("{:14}  {:6}  {:6}  {:6}  {:7}  {:7}  {:17}  {:7.0f}".format(
+            *row))
+    print(f"\n{verdict.passed} passed, {verdict.failed} failed, "
+          f"{verdict.skipped} skipped")
+    return 1 if verdict.failed or not verdict.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
