@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * PID 1 of `make selftests`. Runs the kernel's own selftests, those that /tests
- * lists, one after the other on the isolated CPUs. Meanwhile it changes kernel
+ * lists, one after the other on isolated CPUs, if there are any. Meanwhile it changes kernel
  * text and permissions of kernel memory from CPU 0 and has NMIs sent, so that
  * they find work when they enter the kernel, and NMIs on their way. A line that
  * starts with "@@ " is for the host (tools/selftests.py).
@@ -14,7 +14,7 @@
 #define TIOCSPTLCK	_IOW('T', 0x31, int)
 #define TIOCGPTPEER	_IO('T', 0x41)
 
-static int nr_isolated, isolated[MAX_CPUS];
+static int nr_cpus, cpus[MAX_CPUS];	/* where tests run */
 static int kmsg, null;
 
 /* ---- the kernel's own messages ---- */
@@ -114,8 +114,11 @@ static void disturb(void)
 
 /* ---- a test ---- */
 
-/* Run ./@argv[0] in the directory @dir, with a terminal of its own. */
-static void exec_test(int tty, const char *dir, char **argv)
+/*
+ * Run ./@argv[0] in the directory @dir on the first @nr of the CPUs, with a
+ * terminal of its own.
+ */
+static void exec_test(int tty, int nr, const char *dir, char **argv)
 {
 	static char *const env[] = {
 		"PATH=/", "LD_LIBRARY_PATH=/lib64:/lib32", NULL
@@ -124,9 +127,9 @@ static void exec_test(int tty, const char *dir, char **argv)
 	char path[PATH];
 	int i;
 
-	for (i = 0; i < nr_isolated; i++)
-		mask[isolated[i] / (8 * sizeof(long))] |=
-			1UL << isolated[i] % (8 * sizeof(long));
+	for (i = 0; i < nr_cpus && i < nr; i++)
+		mask[cpus[i] / (8 * sizeof(long))] |=
+			1UL << cpus[i] % (8 * sizeof(long));
 	setsid();
 	dup2(null, 0);
 	dup2(tty, 1);
@@ -165,8 +168,8 @@ static int exit_code(int status)
 		128 + WTERMSIG(status);
 }
 
-/* Run "directory/program argument..."; returns its exit code. */
-static int run_test(const char *line, long timeout)
+/* Run "directory/program argument..." on @nr CPUs; returns its exit code. */
+static int run_test(const char *line, int nr, long timeout)
 {
 	char text[PATH], *argv[16], *p = text, *dir = text;
 	uint64_t end = now_ns() + timeout * 1000000000ull;
@@ -189,7 +192,7 @@ static int run_test(const char *line, long timeout)
 	}
 	pid = fork();
 	if (!pid)
-		exec_test(tty, dir, argv);
+		exec_test(tty, nr, dir, argv);
 	close(tty);
 
 	nr_output = 0;
@@ -217,13 +220,16 @@ static void run_tests(long timeout)
 {
 	char *line = tests, *end;
 	uint64_t start;
-	int code;
+	int code, nr;
 
+	/* A number of CPUs comes before each. */
 	for (; (end = strchr(line, '\n')); line = end + 1) {
 		*end = 0;
+		nr = strtol(line, &line, 10);
+		line++;
 		printf("@@ load name=%s\n", line);
 		start = now_ns();
-		code = run_test(line, timeout);
+		code = run_test(line, nr, timeout);
 		write(1, output, nr_output);
 		printf("\n@@ test %d %lu %s\n", code,
 		       (unsigned long)(now_ns() - start) / 1000000, line);
@@ -257,12 +263,15 @@ int main(void)
 	null = open("/dev/null", O_RDWR);
 	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
 	pin_to(0);
-	nr_isolated = isolated_cpus(isolated);
+	nr_cpus = isolated_cpus(cpus);
+	if (!nr_cpus) {
+		/* All but the first, as if they were. */
+		nr_cpus = cpus_that_are("online", cpus) - 1;
+		memmove(cpus, cpus + 1, nr_cpus * sizeof(*cpus));
+	}
 	uname(&uts);
-	printf("@@ hello release=%s isolated=%d\n", uts.release, nr_isolated);
-	if (!nr_isolated)
-		printf("@@ error no isolated CPU: is nohz_full= missing?\n");
-	else if (null < 0 || kmsg < 0)
+	printf("@@ hello release=%s\n", uts.release);
+	if (null < 0 || kmsg < 0)
 		printf("@@ error no /dev/null or no /dev/kmsg\n");
 	else if (slurp("/tests", tests, 0, sizeof(tests)) < 0)
 		printf("@@ error no /tests\n");
