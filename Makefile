@@ -36,7 +36,7 @@ run_args = --arch $(ARCH) --kernel $(KERNEL) --jobs $(JOBS)
 noise_args = $(if $(LOAD),--load "$(LOAD)") $(if $(COUNT),--count "$(COUNT)") \
 	$(if $(THRESHOLD),--threshold "$(THRESHOLD)") $(if $(OUT),--out "$(OUT)")
 
-.PHONY: help setup tree kunit demo noise bench litmus test apply clean
+.PHONY: help setup tree kunit demo noise bench litmus selftests test apply clean
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 	@echo
@@ -73,6 +73,10 @@ bench: ## costs and IPIs on ARCH (or all): stock kernel, deferral off and on
 litmus: ## the claims about memory ordering, by herd7
 	@tools/setup.sh um arm64 riscv litmus
 	@tools/litmus.py --kernel $(KERNEL) --jobs $(JOBS)
+
+selftests: ## the kernel's own tests of entry code: stock kernel and ours
+	@tools/setup.sh x86_64 selftests
+	@tools/selftests.py $(run_args)
 
 test: ## everything that CI runs
 	@tools/setup.sh $(ARCHES)

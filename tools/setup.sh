@@ -5,6 +5,7 @@
 #   tools/setup.sh [um|x86_64|arm64|riscv ...]      all of them by default
 #   tools/setup.sh noise	what `make noise` needs, on any machine
 #   tools/setup.sh litmus	herd7, into build/tools/herd
+#   tools/setup.sh selftests	a C library and libgcc for 32-bit x86 programs
 # Checks for commands and files, not for packages, so that tools of your own
 # count; and does nothing, quickly, when nothing is missing.
 
@@ -61,6 +62,15 @@ need_herd() {
 		herd_missing=yes
 }
 
+# Not gcc-multilib, which conflicts with the cross compilers.
+need_gcc32() {
+	local version
+	[ -e "$(gcc -m32 -print-libgcc-file-name 2>/dev/null)" ] && return
+	version=$(gcc -dumpversion 2>/dev/null || candidate gcc)
+	version=${version#*:}
+	packages+=("lib32gcc-${version%%.*}-dev")
+}
+
 find_missing() {
 	local name arch
 
@@ -89,7 +99,10 @@ find_missing() {
 			need_qemu riscv64 qemu-system-riscv \
 				/usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin ;;
 		litmus)	need_herd ;;
-		*)	die "$arch is not supported; valid: um x86_64 arm64 riscv litmus" ;;
+		selftests)
+			need_gcc32
+			need_file /usr/lib32/libc.so libc6-dev-i386 ;;
+		*)	die "$arch is not supported; valid: um x86_64 arm64 riscv litmus selftests" ;;
 		esac
 	done
 	[ -n "$herd_missing" ] || ((${#packages[@]} + ${#qemu_packages[@]}))

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * PID 1 of `make selftests`. Runs the kernel's own selftests, those that /tests
- * lists, one after the other on isolated CPUs, if there are any. Meanwhile it changes kernel
- * text and permissions of kernel memory from CPU 0 and has NMIs sent, so that
- * they find work when they enter the kernel, and NMIs on their way. A line that
- * starts with "@@ " is for the host (tools/selftests.py).
+ * PID 1 of `make selftests`. Runs the kernel's own selftests that /tests lists,
+ * one after the other, on isolated CPUs if there are any. Meanwhile it changes
+ * kernel text and permissions of kernel memory from CPU 0 and has NMIs sent, so
+ * that they find work when they enter the kernel, and NMIs on their way there. A
+ * line that starts with "@@ " is for the host (tools/selftests.py).
  */
 #include "guest.h"
 
@@ -59,7 +59,7 @@ static void drain_kmsg(void)
 	}
 }
 
-/* ---- what goes on on CPU 0 ---- */
+/* ---- CPU 0 meanwhile ---- */
 
 /* A jump label or two: text that every entry must have seen change. */
 static const char *flip_text(void)
@@ -171,7 +171,7 @@ static int exit_code(int status)
 /* Run "directory/program argument..." on @nr CPUs; returns its exit code. */
 static int run_test(const char *line, int nr, long timeout)
 {
-	char text[PATH], *argv[16], *p = text, *dir = text;
+	char text[PATH], *argv[16], *dir = text, *p;
 	uint64_t end = now_ns() + timeout * 1000000000ull;
 	int master, tty, unlock = 0, status, argc = 0;
 	pid_t pid;
@@ -203,7 +203,6 @@ static int run_test(const char *line, int nr, long timeout)
 		}
 		drain_output(master);
 		disturb();
-		msleep(1);
 	}
 	/* And whatever it leaves behind: nothing but tests is there. */
 	kill(-1, SIGKILL);
