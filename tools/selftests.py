@@ -19,6 +19,9 @@ import common
 import vm
 from common import BUILD, LOGS, die
 
+# QEMU's TSC; on a busy host the kernel measures any other frequency.
+CLOCK = "tsc_early_khz=1000000"
+
 # Seconds that a test may take, and a boot with all of them.
 TEST_TIMEOUT = 120
 BOOT_TIMEOUT = 1800
@@ -135,24 +138,42 @@ def commands(programs, only):
 # --- a run ---
 
 @dataclass
+class Test:
+    code: int
+    milliseconds: int
+    # It failed for nothing but a flag that QEMU sets.
+    flag: bool
+
+
+@dataclass
 class Run:
     """What one boot had to say."""
-    # {command: (exit code, milliseconds)}
     tests: dict = field(default_factory=dict)
     # Entries of isolated CPUs that found early work; none on a stock kernel.
     found: int = 0
-    # Why it ended early.
+    # Where it ended early.
     trouble: str = ""
 
 
+def only_flag(output):
+    """True if RF in the flags that an INT3 saved is all that is wrong. QEMU (as
+    of 10.0) sets it in what an interrupt saves; so it is set after the return,
+    and INT3 saves it, if the interrupt came between the return and the INT3."""
+    failures = [line for line in output if line.startswith("[FAIL]")]
+    return bool(failures) and all(
+        match and int(match[1], 16) | 1 << 16 == int(match[2], 16)
+        for match in (re.search(r"Reg \d+ mismatch: requested (0x\w+); got "
+                                r"(0x\w+)$", line) for line in failures))
+
+
 def parse(lines):
-    run, running, head = Run(), None, []
+    run, running, output, head = Run(), None, [], []
     for line in lines:
         if line.startswith("@@ load name="):
-            running = line.partition("=")[2]
+            running, output = line.partition("=")[2], []
         elif line.startswith("@@ test "):
             _, _, code, ms, name = line.split(" ", 4)
-            run.tests[name] = int(code), int(ms)
+            run.tests[name] = Test(int(code), int(ms), only_flag(output))
             running = None
         elif line.startswith("@@ word cpu "):
             head = line.split()[2:]
@@ -160,6 +181,8 @@ def parse(lines):
             row = dict(zip(head, line.split()[2:]))
             if row["cpu"] != "0":
                 run.found += int(row["early"])
+        else:
+            output.append(line)
     if running:
         run.trouble = f"ended in {running}"
     return run
@@ -179,7 +202,7 @@ def boot(title, kernel, files, variant):
     try:
         lines = vm.boot(f"{variant}, {title}", arch,
                         kernel.build_dir / arch.image, initramfs,
-                        f"{this.append} timeout={TEST_TIMEOUT}", log,
+                        f"{CLOCK} {this.append} timeout={TEST_TIMEOUT}", log,
                         BOOT_TIMEOUT, accel=accel, isolate=this.isolated)
     except SystemExit as error:
         # It has said why. What is not its own end goes on.
@@ -200,9 +223,10 @@ def boot(title, kernel, files, variant):
 def outcome(test):
     if test is None:
         return "not run"
-    code = test[0]
+    if test.code and test.flag:
+        return "QEMU's RF"
     return {PASS: "pass", SKIP: "skip", TIMED_OUT: "time out"}.get(
-        code, f"fail ({code})")
+        test.code, f"fail ({test.code})")
 
 
 class Verdict:
@@ -229,7 +253,7 @@ class Verdict:
                 excused = mine == "skip" or name in FAILS_ON_STOCK
             if mine == "pass":
                 self.passed += 1
-            elif excused and mine != "not run":
+            elif mine != "not run" and (excused or mine == "QEMU's RF"):
                 self.skipped += 1
             else:
                 self.failure(variant, f"{name}: {mine}"
@@ -292,7 +316,7 @@ def main():
         for title, kernel in kernels.items():
             started = time.monotonic()
             runs[title] = run = boot(title, kernel, files, variant)
-            codes = [code for code, _ in run.tests.values()]
+            codes = [test.code for test in run.tests.values()]
             summary.append((
                 variant, title, codes.count(PASS),
                 len(codes) - codes.count(PASS) - codes.count(SKIP),
