@@ -12,6 +12,7 @@ import time
 import common
 import overlay
 import run_kunit
+import selftests
 from common import LOGS, ROOT
 from run_kunit import Result
 
@@ -67,6 +68,9 @@ def main():
     results.append(run_check("bench/x86_64", [
         sys.executable, "tools/bench.py", "--arch=x86_64",
         f"--kernel={args.kernel}", f"--jobs={args.jobs}", "--quick", "--check"]))
+    results.append(run_check("selftests", [
+        sys.executable, "tools/selftests.py", f"--kernel={args.kernel}",
+        f"--jobs={args.jobs}", "--no-stock", "--variant", *selftests.QUICK]))
     sys.exit(run_kunit.summary(results))
 
 
