@@ -102,14 +102,16 @@ static void disturb(void)
 	if (failed)
 		return;
 	failed = flip_text();
-	if (!failed && turn % 5 == 0)
+	if (!failed && turn % 8 == 0)
 		failed = load_module();
-	if (!failed && turn % 5 == 2)
+	if (!failed && turn % 8 == 4)
 		failed = send_nmis();
 	if (failed)
 		printf("@@ error %s, errno %d\n", failed, errno);
 	turn++;
 	drain_kmsg();
+	/* Emulated, an IPI takes long enough to be all that happens. */
+	msleep(20);
 }
 
 /* ---- a test ---- */
