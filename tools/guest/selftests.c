@@ -94,7 +94,7 @@ static const char *send_nmis(void)
 	return put("/proc/sysrq-trigger", "l") ? "asking for backtraces" : NULL;
 }
 
-static void disturb(void)
+static void disturb(int nmis)
 {
 	static unsigned int turn;
 	static const char *failed;
@@ -104,7 +104,7 @@ static void disturb(void)
 	failed = flip_text();
 	if (!failed && turn % 8 == 0)
 		failed = load_module();
-	if (!failed && turn % 8 == 4)
+	if (!failed && nmis && turn % 8 == 4)
 		failed = send_nmis();
 	if (failed)
 		printf("@@ error %s, errno %d\n", failed, errno);
@@ -175,6 +175,8 @@ static int run_test(const char *line, int nr, long timeout)
 {
 	char text[PATH], *argv[16], *dir = text, *p;
 	uint64_t end = now_ns() + timeout * 1000000000ull;
+	/* With NMIs its LDT tests do not come to an end, on any kernel. */
+	int nmis = !contains(line, "x86/ldt_gdt");
 	int master, tty, unlock = 0, status, argc = 0;
 	pid_t pid;
 
@@ -204,7 +206,7 @@ static int run_test(const char *line, int nr, long timeout)
 			break;
 		}
 		drain_output(master);
-		disturb();
+		disturb(nmis);
 	}
 	/* And whatever it leaves behind: nothing but tests is there. */
 	kill(-1, SIGKILL);
