@@ -79,7 +79,7 @@ selftests: ## the kernel's own tests of entry code: stock kernel and ours
 	@tools/selftests.py $(run_args)
 
 test: ## everything that CI runs
-	@tools/setup.sh $(ARCHES) selftests
+	@tools/setup.sh $(ARCHES)
 	@tools/run_tests.py --kernel $(KERNEL) --jobs $(JOBS)
 
 apply: ## lay cpuword over a kernel tree of yours: KDIR=<path>

@@ -12,7 +12,6 @@ import time
 import common
 import overlay
 import run_kunit
-import selftests
 from common import LOGS, ROOT
 from run_kunit import Result
 
@@ -55,6 +54,15 @@ def main():
     for arch, this in run_kunit.ARCHES.items():
         results += run_kunit.run_variants(arch, args.kernel, args.jobs,
                                           run_kunit.all_variants(arch))
+    if (ROOT / "tools" / "dangerzone.py").exists():
+        results.append(run_check("dangerzone/selftest", [
+            sys.executable, "tools/dangerzone.py", "--arch=all",
+            "--selftest"]))
+        for arch, this in run_kunit.ARCHES.items():
+            if this.qemu:
+                results.append(run_check(f"dangerzone/{arch}", [
+                    sys.executable, "tools/dangerzone.py", f"--arch={arch}",
+                    f"--kernel={args.kernel}", f"--jobs={args.jobs}"]))
     if (ROOT / "tools" / "checks.sh").exists():
         results.append(run_check("checks", ["tools/checks.sh"]))
         results.append(run_check("entry-text", ["tools/entry_text.sh"]))
@@ -68,9 +76,6 @@ def main():
     results.append(run_check("bench/x86_64", [
         sys.executable, "tools/bench.py", "--arch=x86_64",
         f"--kernel={args.kernel}", f"--jobs={args.jobs}", "--quick", "--check"]))
-    results.append(run_check("selftests", [
-        sys.executable, "tools/selftests.py", f"--kernel={args.kernel}",
-        f"--jobs={args.jobs}", "--no-stock", "--variant", *selftests.QUICK]))
     sys.exit(run_kunit.summary(results))
 
 
