@@ -36,14 +36,14 @@ run_args = --arch $(ARCH) --kernel $(KERNEL) --jobs $(JOBS)
 noise_args = $(if $(LOAD),--load "$(LOAD)") $(if $(COUNT),--count "$(COUNT)") \
 	$(if $(THRESHOLD),--threshold "$(THRESHOLD)") $(if $(OUT),--out "$(OUT)")
 
-.PHONY: help setup tree kunit demo noise bench litmus model dangerzone test apply clean
+.PHONY: help setup tree kunit demo noise bench litmus model dangerzone selftests test apply clean
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 	@echo
 	@echo "ARCH is one of $(ARCHES) (for kunit also um): $(ARCH)"
 	@echo "demo and noise take LOAD= (a list), COUNT=, THRESHOLD= (us), OUT= (a directory)"
 	@echo "noise takes SECONDS= (a load), CPUS= (a list), MODULE= (a path) as well"
-	@echo "bench takes ARCH=all and PARTS= (of getpid,broadcast,sources,grace)"
+	@echo "bench takes ARCH=all and PARTS= (of getpid,entry,broadcast,sources,grace)"
 	@echo "dangerzone takes ARCH=all and VMLINUX= (a path)"
 	@echo "KERNEL is one of $(KERNELS): $(KERNEL); JOBS: $(JOBS)"
 
@@ -82,6 +82,10 @@ dangerzone: ## what ARCH (or all) executes before the entry and after the exit h
 model: ## core's own code against two and three CPUs and NMIs, by CBMC
 	@tools/setup.sh model
 	@tools/model.py --jobs $(JOBS)
+
+selftests: ## the kernel's own tests of entry code: stock kernel and ours
+	@tools/setup.sh x86_64 selftests
+	@tools/selftests.py $(run_args)
 
 test: ## everything that CI runs
 	@tools/setup.sh $(ARCHES)

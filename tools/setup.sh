@@ -6,6 +6,7 @@
 #   tools/setup.sh noise	what `make noise` needs, on any machine
 #   tools/setup.sh litmus	herd7, into build/tools/herd
 #   tools/setup.sh model	cbmc, into build/tools/cbmc, and little else
+#   tools/setup.sh selftests	a C library and libgcc for 32-bit x86 programs
 # Checks for commands and files, not for packages, so that tools of your own
 # count; and does nothing, quickly, when nothing is missing.
 
@@ -73,6 +74,15 @@ need_cbmc() {
 		cbmc_missing=yes
 }
 
+# Not gcc-multilib, which conflicts with the cross compilers.
+need_gcc32() {
+	local version
+	[ -e "$(gcc -m32 -print-libgcc-file-name 2>/dev/null)" ] && return
+	version=$(gcc -dumpversion 2>/dev/null || candidate gcc)
+	version=${version#*:}
+	packages+=("lib32gcc-${version%%.*}-dev")
+}
+
 find_missing() {
 	local name arch
 
@@ -107,7 +117,10 @@ find_missing() {
 				/usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin ;;
 		litmus)	need_herd ;;
 		model)	need_cbmc ;;
-		*)	die "$arch is not supported; valid: um x86_64 arm64 riscv litmus model" ;;
+		selftests)
+			need_gcc32
+			need_file /usr/lib32/libc.so libc6-dev-i386 ;;
+		*)	die "$arch is not supported; valid: um x86_64 arm64 riscv litmus model selftests" ;;
 		esac
 	done
 	[ -n "$herd_missing$cbmc_missing" ] ||

@@ -124,8 +124,9 @@ def build_guest(arch, kernel, tree, program):
 
 
 def write_initramfs(path, files):
-    """Writes a newc cpio archive of files ({name: path}), and of the few nodes
-    that PID 1 needs to print and to mount."""
+    """Writes a newc cpio archive of files ({name: path}), with the directories
+    that they are in, and of the few nodes that PID 1 needs to print and to
+    mount."""
     inode = 0
 
     def entry(name, mode, data=b"", rdev=(0, 0)):
@@ -139,7 +140,9 @@ def write_initramfs(path, files):
                 data + b"\0" * (-len(data) % 4))
 
     with open(path, "wb") as out:
-        for name in ("dev", "proc", "sys"):
+        parents = {str(parent) for name in files
+                   for parent in Path(name).parents if parent.name}
+        for name in sorted({"dev", "proc", "sys", *parents}):
             out.write(entry(name, 0o40755))
         out.write(entry("dev/console", 0o20600, rdev=(5, 1)))
         for name, source in files.items():

@@ -1,0 +1,343 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""The kernel's own selftests of entry code, of membarrier and of rseq, in QEMU
+on our kernel and on the stock one. A test that passes there has to pass here.
+
+They run on isolated CPUs, whose entries are tracked, while CPU 0 leaves them
+work to find there, and sends them NMIs."""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import common
+import vm
+from common import BUILD, LOGS, die
+
+# Emulated, the TSC is the host's. On a busy host the kernel would measure any
+# other frequency, and find its timer not working.
+MHZ = re.search(r"cpu MHz\s*: ([\d.]+)", Path("/proc/cpuinfo").read_text())
+CLOCK = "no_timer_check" + (
+    f" tsc_early_khz={float(MHZ[1]) * 1000:.0f}" if MHZ else "")
+
+# Seconds that a test may take, and a boot with all of them.
+TEST_TIMEOUT = 240
+BOOT_TIMEOUT = 1800
+
+
+@dataclass
+class Variant:
+    """One way to run the tests: how the ways into the kernel differ."""
+    # QEMU's -cpu and the command line. Through the vdso 32-bit programs enter
+    # by SYSCALL on AMD's CPUs, by SYSENTER on Intel's.
+    cpu: str
+    append: str
+    # All CPUs but the first are isolated, so that their entries are tracked.
+    isolated: bool = True
+
+
+VARIANTS = {
+    "amd": Variant("max", "pti=off"),
+    "amd-pti": Variant("max", "pti=on"),
+    "amd-pti-4level": Variant("max", "pti=on no5lvl"),
+    "intel": Variant("max,vendor=GenuineIntel", "pti=off"),
+    "intel-pti": Variant("max,vendor=GenuineIntel", "pti=on"),
+    # Some tests go to CPU 0 by themselves: here that is tracked as well.
+    "track": Variant("max", "pti=off cpuword.track=all"),
+    # No CPU is tracked; and membarrier's tests want all of its commands, of
+    # which nohz_full= takes one away.
+    "untracked": Variant("max", "pti=off", isolated=False),
+}
+# Both kinds of page tables and of 32-bit entries, for a run without the stock
+# kernel.
+QUICK = ["amd-pti", "intel"]
+
+# Exit codes: kselftest's, and timeout(1)'s.
+PASS, SKIP, TIMED_OUT = 0, 4, 124
+
+# What fails on any kernel, for runs without the stock one.
+FAILS_ON_STOCK = {
+    "x86/mov_ss_trap_64": "it crashes after MOV SS; ICEBP, in emulation",
+    "x86/test_shadow_stack_64": "it says that it skips, and fails",
+}
+
+# 200 threads that spin on locks: minutes in emulation. param_test -T s is the
+# same with fewer. The benchmarks test nothing.
+LEFT_OUT = {"basic_percpu_ops_test", "basic_percpu_ops_mm_cid_test",
+            "param_test_benchmark", "param_test_mm_cid_benchmark"}
+# What rseq's own script, run_param_test.sh, runs more of.
+RSEQ_PROGRAMS = {"param_test", "param_test_compare_twice",
+                 "param_test_mm_cid", "param_test_mm_cid_compare_twice"}
+RSEQ_KINDS = ["-T s", "-T l", "-T b", "-T b -M", "-T m", "-T m -M", "-T i",
+              "-T r"]
+RSEQ_SIZE = "-r 500 -t 6"
+# Yields, signals and sleeps in the middle of a critical section.
+RSEQ_INJECTIONS = ["-m 2 -y", "-m 2 -k", "-m 2 -s 1"]
+
+
+def arguments(program):
+    """What to run of a program that was built: strings of arguments."""
+    if program in RSEQ_PROGRAMS:
+        yield from (f"{RSEQ_SIZE} {kind}" for kind in RSEQ_KINDS)
+    elif program not in LEFT_OUT and not program.endswith(".so"):
+        yield ""
+    if program == "param_test":
+        yield from (f"-r 100 -t 6 -T l -9 -1 {inject}"
+                    for inject in RSEQ_INJECTIONS)
+
+
+# --- the tests ---
+
+def build_tests(kernel, jobs):
+    """Builds them as the kernel tree's Makefiles do: {name: path}."""
+    tree = BUILD / kernel / "linux"
+    out = BUILD / kernel / "selftests-x86_64"
+    log = LOGS / "selftests-build.log"
+    log.unlink(missing_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    vm.must("kernel headers for the selftests",
+            ["make", "-C", tree, f"O={out}", "ARCH=x86_64", "headers"], log)
+    vm.must("building the selftests",
+            ["make", "-C", tree / "tools/testing/selftests", f"O={out}",
+             "TARGETS=x86 membarrier rseq", "FORCE_TARGETS=1", f"-j{jobs}"],
+            log)
+    found = {}
+    for path in sorted((out / "kselftest").glob("*/*")):
+        if path.is_file() and path.read_bytes()[:4] == b"\x7fELF":
+            found[f"{path.parent.name}/{path.name}"] = path
+    for end in ("_32", "_64"):
+        if not any(name.endswith(end) for name in found):
+            die(f"no test ending in {end} was built; see {log}")
+    return found
+
+
+def libraries():
+    """The C library that they are linked with: {name in the guest: path}."""
+    files = {}
+    for bits, loader in (("64", "lib64/ld-linux-x86-64.so.2"),
+                         ("32", "lib/ld-linux.so.2")):
+        for name in (loader, f"lib{bits}/libc.so.6", f"lib{bits}/libm.so.6",
+                     f"lib{bits}/libgcc_s.so.1"):
+            path = Path(subprocess.run(
+                ["gcc", f"-m{bits}", f"-print-file-name={Path(name).name}"],
+                capture_output=True, text=True, check=True).stdout.strip())
+            if not path.is_absolute():
+                die(f"gcc does not find the {bits}-bit {Path(name).name}")
+            files[name] = path
+    return files
+
+
+def commands(programs, only):
+    """What is run of the programs."""
+    lines = [f"{name} {args}".strip() for name in programs
+             for args in arguments(name.partition("/")[2])]
+    return [line for line in lines if re.search(only, line)]
+
+
+# --- a run ---
+
+@dataclass
+class Test:
+    code: int
+    milliseconds: int
+    # It failed for nothing but a flag that QEMU sets.
+    flag: bool
+
+
+@dataclass
+class Run:
+    """What one boot had to say."""
+    tests: dict = field(default_factory=dict)
+    # Entries of isolated CPUs that found early work; none on a stock kernel.
+    found: int = 0
+    # Where it ended early.
+    trouble: str = ""
+
+
+def only_flag(output):
+    """True if RF in the flags that an INT3 saved is all that is wrong. QEMU (as
+    of 10.0) sets it in what an interrupt saves; so it is set after the return,
+    and INT3 saves it, if the interrupt came between the return and the INT3."""
+    failures = [line for line in output if line.startswith("[FAIL]")]
+    return bool(failures) and all(
+        match and int(match[1], 16) | 1 << 16 == int(match[2], 16)
+        for match in (re.search(r"Reg \d+ mismatch: requested (0x\w+); got "
+                                r"(0x\w+)$", line) for line in failures))
+
+
+def parse(lines):
+    run, running, output, head = Run(), None, [], []
+    for line in lines:
+        if line.startswith("@@ load name="):
+            running, output = line.partition("=")[2], []
+        elif line.startswith("@@ test "):
+            _, _, code, ms, name = line.split(" ", 4)
+            run.tests[name] = Test(int(code), int(ms), only_flag(output))
+            running = None
+        elif line.startswith("@@ word cpu "):
+            head = line.split()[2:]
+        elif line.startswith("@@ word "):
+            row = dict(zip(head, line.split()[2:]))
+            if row["cpu"] != "0":
+                run.found += int(row["early"])
+        else:
+            output.append(line)
+    if running:
+        run.trouble = f"ended in {running}"
+    return run
+
+
+def boot(title, kernel, files, variant):
+    """Runs all tests on a kernel; goes on after one that crashed."""
+    arch = vm.ARCHES["x86_64"]
+    this = VARIANTS[variant]
+    log = LOGS / f"selftests-{variant}-{title}.log"
+    initramfs = kernel.build_dir / "selftests.cpio"
+    vm.write_initramfs(initramfs, {
+        **files, "test_module.ko": kernel.build_dir / "lib/test_module.ko"})
+    # Threads of its own for each CPU, so that changes come at any time, and
+    # not just when one CPU's turn ends.
+    accel = ["-accel", "tcg,thread=multi", "-cpu", this.cpu]
+    try:
+        lines = vm.boot(f"{variant}, {title}", arch,
+                        kernel.build_dir / arch.image, initramfs,
+                        f"{CLOCK} {this.append} timeout={TEST_TIMEOUT}", log,
+                        BOOT_TIMEOUT, accel=accel, isolate=this.isolated)
+    except SystemExit as error:
+        # It has said why. What is not its own end goes on.
+        if error.code != 1:
+            raise
+        lines = [line.rstrip("\r") for line in
+                 log.read_text(errors="replace").split("\n")]
+        run = parse(lines)
+        run.trouble = run.trouble or "ended early"
+        return run
+    finally:
+        initramfs.unlink()
+    return parse(lines)
+
+
+# --- the verdict ---
+
+def outcome(test):
+    if test is None:
+        return "not run"
+    if test.code and test.flag:
+        return "QEMU's RF"
+    return {PASS: "pass", SKIP: "skip", TIMED_OUT: "time out"}.get(
+        test.code, f"fail ({test.code})")
+
+
+class Verdict:
+    """Counts tests by how they do on our kernel, against the stock one: what
+    does not pass there cannot fail here."""
+
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+        # {(command, outcome, outcome on the stock kernel): variants}
+        self.listed = {}
+
+    def failure(self, variant, what):
+        self.failed += 1
+        print(f"FAILED: {variant}: {what}")
+
+    def compare(self, variant, names, ours, stock):
+        for name in names:
+            mine = outcome(ours.tests.get(name))
+            if stock:
+                theirs = outcome(stock.tests.get(name))
+                excused = mine == theirs or theirs.startswith("fail")
+            else:
+                theirs = "-"
+                excused = mine == "skip" or name in FAILS_ON_STOCK
+            if mine == "pass":
+                self.passed += 1
+            elif mine != "not run" and (excused or mine == "QEMU's RF"):
+                self.skipped += 1
+            else:
+                self.failure(variant, f"{name}: {mine}"
+                             + (f"; {theirs} on the stock kernel"
+                                if stock else ""))
+            if not mine == theirs == "pass" and (stock or mine != "pass"):
+                self.listed.setdefault((name, mine, theirs), []).append(variant)
+        if ours.trouble:
+            self.failure(variant, f"our kernel {ours.trouble}")
+        if VARIANTS[variant].isolated and not ours.found:
+            self.failure(variant, "no entry found work to do: the tests were "
+                         "not disturbed")
+
+    def table(self, variants):
+        if not self.listed:
+            return
+        width = max(len(name) for name, _, _ in self.listed)
+        print(f"\n{'not passed':{width}}  ours        stock       in")
+        for (name, mine, theirs), where in sorted(self.listed.items()):
+            print(f"{name:{width}}  {mine:10}  {theirs:10}  "
+                  + ("all" if where == variants else " ".join(where)))
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--arch", choices=["x86_64"], default="x86_64")
+    parser.add_argument("--kernel", default=common.KERNELS[0])
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--variant", nargs="+", choices=[*VARIANTS, "all"],
+                        default=["all"])
+    parser.add_argument("--only", metavar="REGEX", default="",
+                        help="the tests whose command this matches")
+    parser.add_argument("--no-stock", action="store_true",
+                        help="our kernel alone: a failure is one, but of a test "
+                        "that is known to fail on any")
+    args = parser.parse_args()
+
+    kernels = {"ours": vm.build_kernel(args.arch, args.kernel, args.jobs)}
+    if not args.no_stock:
+        kernels["stock"] = vm.build_kernel(args.arch, args.kernel, args.jobs,
+                                           stock=True)
+    programs = build_tests(args.kernel, args.jobs)
+    names = commands(programs, args.only)
+    if not names:
+        die(f"no test matches {args.only}")
+    listing = BUILD / args.kernel / "selftests-x86_64/tests"
+    # A tracer and its tracee are quicker on one CPU.
+    listing.write_text("".join(
+        f"{1 if name.startswith('x86/') else 3} {name}\n" for name in names))
+    files = {"init": vm.build_guest(vm.ARCHES[args.arch], args.kernel,
+                                    kernels["ours"].linux, "selftests"),
+             "tests": listing, **programs, **libraries()}
+
+    variants = list(VARIANTS) if "all" in args.variant else args.variant
+    verdict, summary = Verdict(), []
+    for variant in variants:
+        runs = {}
+        for title, kernel in kernels.items():
+            started = time.monotonic()
+            runs[title] = run = boot(title, kernel, files, variant)
+            codes = [test.code for test in run.tests.values()]
+            summary.append((
+                variant, title, codes.count(PASS),
+                len(codes) - codes.count(PASS) - codes.count(SKIP),
+                codes.count(SKIP), len(names) - len(codes), run.found,
+                time.monotonic() - started))
+        verdict.compare(variant, names, runs["ours"], runs.get("stock"))
+
+    verdict.table(variants)
+    print("\nvariant         kernel  passed  failed  skipped  not run  "
+          "entries with work  seconds")
+    for row in summary:
+        print("{:14}  {:6}  {:6}  {:6}  {:7}  {:7}  {:17}  {:7.0f}".format(
+            *row))
+    print(f"\n{verdict.passed} passed, {verdict.failed} failed, "
+          f"{verdict.skipped} skipped")
+    return 1 if verdict.failed or not verdict.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
