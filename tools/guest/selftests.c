@@ -175,7 +175,7 @@ static int run_test(const char *line, int nr, long timeout)
 {
 	char text[PATH], *argv[16], *dir = text, *p;
 	uint64_t end = now_ns() + timeout * 1000000000ull;
-	/* With NMIs its LDT tests do not come to an end, on any kernel. */
+	/* With NMIs it was not seen to end, on the stock kernel either. */
 	int nmis = !contains(line, "x86/ldt_gdt");
 	int master, tty, unlock = 0, status, argc = 0;
 	pid_t pid;
