@@ -328,7 +328,7 @@ static void cpuword_coalesce(struct cpumask *cpus, unsigned long work)
 		for (todo = all; todo; todo &= todo - 1) {
 			cpu = i * BITS_PER_LONG + __ffs(todo);
 			/* Pairs with the release in cpuword_exit(). */
-			word = atomic_long_read_acquire(&per_cpu(cpuword, cpu).v);
+			word = atomic_long_read_acquire(cpuword_of(cpu));
 			if (unlikely(!cpuword_user_owes(word, bits)))
 				rest |= todo & -todo;
 		}

@@ -28,10 +28,10 @@ struct kernel_sigaction {
 	unsigned long	mask;
 };
 
-void restorer(void);
-__asm__(".text\nrestorer:\n"
-	"mov $15, %eax\n"			/* rt_sigreturn */
-	"syscall\n");
+static __attribute__((naked)) void restorer(void)
+{
+	__asm__ volatile("mov %0, %%eax; syscall" : : "i" (__NR_rt_sigreturn));
+}
 
 static void handle(int sig, void *info, void *context)
 {

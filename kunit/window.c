@@ -82,7 +82,8 @@ static void look(void *data)
  *
  * Return: what @fn left in the struct.
  */
-struct cpuword_look cpuword_window_run(struct kunit *test, struct cpuword_window *w, smp_call_func_t fn)
+struct cpuword_look cpuword_window_run(struct kunit *test, struct cpuword_window *w,
+				       smp_call_func_t fn)
 {
 	struct cpuword_look l = { .addr = w->addr };
 

@@ -96,6 +96,7 @@ static struct storm *storm;
 static void storm_check(struct storm *s)
 {
 	unsigned long word = atomic_long_read(cpuword_of(s->w->user->cpu));
+	/* Pairs with the release in storm_publish(). */
 	int published = smp_load_acquire(&s->published);
 
 	if (READ_ONCE(*(int *)s->w->addr) < published)
@@ -142,6 +143,7 @@ static void storm_publish(struct storm *s, int n)
 	/* This CPU reads the page elsewhere. */
 	if (!cpuword_defer(s->w->user->cpu, CPUWORD_TLB | CPUWORD_ISYNC))
 		flush_tlb_kernel_range(addr, addr + PAGE_SIZE);
+	/* Pairs with the acquire in storm_check(). */
 	smp_store_release(&s->published, n);
 }
 

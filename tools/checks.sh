@@ -37,6 +37,8 @@ for item in sorted($1):
 # What checkpatch.pl cannot know, or what cannot be for a reason.
 ignored() { # path in the kernel tree, or patch: types
 	case $1 in
+	# <asm/cpufeatures.h> writes 21*32.
+	*-x86-entry.patch) echo MISSING_SIGN_OFF,SPACING ;;
 	# They are no submission: nobody signs them off.
 	*.patch) echo MISSING_SIGN_OFF ;;
 	# DEFINE_PER_CPU_ALIGNED() is not known to it.
@@ -44,7 +46,10 @@ ignored() { # path in the kernel tree, or patch: types
 	# The layout of TRACE_EVENT() in every header there.
 	include/trace/*) echo OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT ;;
 	# Macros of the assembler, which it takes for C.
-	arch/x86/entry/cpuword.h) echo SPACING,CAMELCASE,LINE_CONTINUATIONS ;;
+	arch/x86/entry/cpuword.h)
+		echo SPACING,CAMELCASE,LINE_CONTINUATIONS,LINE_SPACING ;;
+	# <linux/nmi.h> has the watchdogs, not register_nmi_handler().
+	kernel/cpuword/kunit/x86_entry_kunit.c) echo INCLUDE_LINUX ;;
 	# <linux/cpufeature.h> is for modules that match a CPU.
 	arch/x86/include/asm/cpuword.h) echo ARCH_INCLUDE_LINUX ;;
 	# call_usermodehelper_setup() takes a char **.
