@@ -5,9 +5,8 @@
  * gone when it has entered the kernel with the work pending.
  *
  * Each look at the CPU is an IPI, so a real entry from user mode.  Where every
- * entry is seen to flush anyway, and cpuword_every_entry_flushes() knows
- * why, nothing
- * can be stale and the cases are skipped.
+ * entry is seen to flush anyway, and cpuword_every_entry_flushes() knows why,
+ * nothing can be stale and the cases are skipped.
  */
 #include <kunit/test.h>
 #include <linux/cacheflush.h>

@@ -154,4 +154,3 @@ struct cpuword_window *cpuword_window_open_stale(struct kunit *test)
 
 	return w;
 }
-

@@ -37,8 +37,6 @@
 .Lexited_\@:
 .endm
 
-#ifdef CONFIG_MITIGATION_PAGE_TABLE_ISOLATION
-
 /*
  * A CR3 write that leaves out NOFLUSH is the flush which the word asks for, but
  * for the other ASIDs: arch_cpuword_entry_did() marks them.  It serialises, too.
@@ -90,26 +88,6 @@
 	popq	%rax
 .Lend_\@:
 .endm
-
-#else /* !CONFIG_MITIGATION_PAGE_TABLE_ISOLATION */
-
-.macro ENTER_FROM_USER scratch_reg:req
-	ALTERNATIVE "jmp .Lend_\@", "", X86_FEATURE_CPUWORD
-	CPUWORD_ENTER \scratch_reg
-.Lend_\@:
-.endm
-
-.macro EXIT_TO_USER_NOSTACK scratch_reg:req scratch_reg2:req
-	ALTERNATIVE "jmp .Lend_\@", "", X86_FEATURE_CPUWORD
-	CPUWORD_EXIT \scratch_reg
-.Lend_\@:
-.endm
-
-.macro EXIT_TO_USER_STACK scratch_reg:req
-	EXIT_TO_USER_NOSTACK \scratch_reg \scratch_reg
-.endm
-
-#endif /* CONFIG_MITIGATION_PAGE_TABLE_ISOLATION */
 
 #else /* !CONFIG_CPUWORD_ASM_ENTRY */
 
