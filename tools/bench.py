@@ -157,12 +157,16 @@ def measure_getpid(kernel, title):
 
 # --- entry ---
 
-def measure_entry(kernel, title):
-    """{setting: {round trip: instructions}}"""
-    symbols = {}
+def symbols_of(kernel):
+    """Pairs of a symbol and its address, in hexadecimal."""
     for line in (kernel.build_dir / "System.map").open():
         address, _, symbol = line.split()
-        symbols[symbol] = address
+        yield symbol, address
+
+
+def measure_entry(kernel, title):
+    """{setting: {round trip: instructions}}"""
+    symbols = dict(symbols_of(kernel))
     entries = {int(symbols[symbol], 16): name
                for symbol, name in ENTRIES[kernel.arch.name].items()}
     need_qemu(kernel.arch)
@@ -225,15 +229,14 @@ def counting(kernel, counts):
     """QEMU's options for counting instructions into the file counts."""
     need_qemu(kernel.arch)
     options = f"out={counts},arch={kernel.arch.name}"
-    for line in (kernel.build_dir / "System.map").open():
-        address, _, symbol = line.split()
+    for symbol, address in symbols_of(kernel):
         if BROADCASTS.fullmatch(symbol):
             options += f",begin={address}"
         if INTERRUPTS.fullmatch(symbol):
             options += f",irq={address}"
     # Not one thread for all CPUs: the plugin says why.
-    return ["-accel", "tcg,thread=multi", "-plugin", f"{plugin('qemu_count')},{options}",
-            *MACHINES[kernel.arch.name]]
+    return ["-accel", "tcg,thread=multi", "-plugin",
+            f"{plugin('qemu_count')},{options}", *MACHINES[kernel.arch.name]]
 
 
 def operations(lines):
