@@ -371,7 +371,7 @@ static void part_entry(void)
 		const char *pending;	/* is what the operation defers */
 	} phases[] = {
 		{ &ops[1], 50, "ISYNC" },
-		{ &ops[2], 60, "TLB" },
+		{ &ops[2], 600, "TLB" },
 	};
 	unsigned int phase;
 	pid_t pid;
