@@ -12,6 +12,7 @@
 #include <linux/debugfs.h>
 #include <linux/export.h>
 #include <linux/init.h>
+#include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/seq_file.h>
@@ -258,13 +259,39 @@ bool cpuword_owed(unsigned long work)
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
-		/* Acquire: what the caller does next comes after the work. */
-		if (atomic_long_read_acquire(cpuword_of(cpu)) & work)
+		if (cpuword_owes(cpu, work))
 			return true;
 	}
 
 	return false;
 }
+
+#ifdef CONFIG_MODULES
+/**
+ * cpuword_module_noinstr - is there noinstr text of a module in a range?
+ * @addr: the first address
+ * @len: how many bytes
+ *
+ * Context: any.
+ * Return: true if so.
+ */
+bool cpuword_module_noinstr(const void *addr, size_t len)
+{
+	struct module *mod;
+	bool found;
+
+	preempt_disable();
+	mod = __module_address((unsigned long)addr);
+	found = mod && memory_intersects(mod->noinstr_text_start,
+					 mod->noinstr_text_start +
+					 mod->noinstr_text_size,
+					 (void *)addr, len);
+	preempt_enable();
+
+	return found;
+}
+EXPORT_SYMBOL_GPL(cpuword_module_noinstr);
+#endif
 
 static bool cpuword_bad_work(unsigned long work)
 {

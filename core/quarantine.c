@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Deferral of a TLB flush that is a hardware broadcast.
+ * What may not be used again before every CPU has flushed its TLB, though some
+ * do so only at their next entry:
  *
- * A broadcast needs no IPI, but every CPU takes part in it.  Instead, CPUs in
- * user mode flush at their next entry, and the others by IPI, each its own TLB.
- * Until all have, the range may not be mapped again: no two translations of an
- * address may be in use at once.
+ * - Addresses, where the flush is a hardware broadcast (HAVE_CPUWORD_TLBI).  It
+ *   needs no IPI, but every CPU takes part in it.  Instead, CPUs in user mode
+ *   flush when they enter, and the others by IPI, each its own TLB.  No two
+ *   translations of an address may be in use at once.
+ *
+ * - Addresses, with CPUWORD_DEBUG: a use of a stale one faults.
+ *
+ * - Page tables, with CPUWORD_DEFER_TABLES: a CPU that has yet to flush may
+ *   still walk what was one.
  *
  * A deferred flush is a generation.  A CPU is clean up to a generation once it
  * has flushed after what that generation unmapped:
@@ -23,8 +29,8 @@
  * was read.  What has been read is kept, since the next generation may set the
  * bit again.  Nothing is added to the entry hook.
  *
- * CPUs may not share TLB entries: one that has flushed would get the entry back
- * from one that has not.
+ * Where the flush is a broadcast, CPUs may not share TLB entries: one that has
+ * flushed would get the entry back from one that has not.
  */
 #define pr_fmt(fmt) "cpuword: " fmt
 
@@ -33,6 +39,8 @@
 #include <linux/dcache.h>
 #include <linux/debugfs.h>
 #include <linux/init.h>
+#include <linux/list.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/seq_file.h>
@@ -46,6 +54,10 @@
 static u64 quarantine_gen;
 static DEFINE_PER_CPU(u64, quarantine_clean_gen);
 
+/* Page tables that are held, oldest first; page_private() is the generation. */
+static LIST_HEAD(quarantine_tables);
+static unsigned int quarantine_nr_tables;
+
 /* Protects the above, for writing, and what follows. */
 static DEFINE_MUTEX(quarantine_lock);
 static struct cpumask quarantine_cpus;
@@ -53,6 +65,7 @@ static unsigned long quarantine_ipis, quarantine_broadcasts;
 
 static bool tlbi_deferred __ro_after_init;
 
+#ifdef CONFIG_HAVE_CPUWORD_TLBI
 static int __init cpuword_tlbi_set(char *val)
 {
 	if (val && !strcmp(val, "deferred")) {
@@ -66,6 +79,7 @@ static int __init cpuword_tlbi_set(char *val)
 	return 0;
 }
 early_param("cpuword.tlbi", cpuword_tlbi_set);
+#endif
 
 /**
  * cpuword_tlbi_deferred - may TLB flushes be deferred that are broadcasts?
@@ -78,10 +92,22 @@ bool cpuword_tlbi_deferred(void)
 	return tlbi_deferred;
 }
 
-static bool quarantine_owes_flush(int cpu)
+/**
+ * cpuword_quarantine_holds - are addresses put into quarantine?
+ *
+ * Context: any, once early parameters have been parsed.
+ * Return: true if cpuword_quarantine_flush() may return a generation.
+ */
+bool cpuword_quarantine_holds(void)
 {
-	/* Pairs with the flush that is complete before the bit is cleared. */
-	return atomic_long_read_acquire(cpuword_of(cpu)) & CPUWORD_TLB;
+	return IS_ENABLED(CONFIG_HAVE_CPUWORD_TLBI) ? tlbi_deferred :
+						      IS_ENABLED(CONFIG_CPUWORD_DEBUG);
+}
+
+static void quarantine_set_clean(int cpu, u64 gen)
+{
+	/* Pairs with the acquire in cpuword_quarantine_clean(). */
+	smp_store_release(per_cpu_ptr(&quarantine_clean_gen, cpu), gen);
 }
 
 static void quarantine_flush_local(void *unused)
@@ -89,19 +115,8 @@ static void quarantine_flush_local(void *unused)
 	arch_cpuword_flush_tlb_kernel();
 }
 
-static bool quarantine_defer(void)
+static bool quarantine_defer_broadcast(void)
 {
-	int cpu;
-
-	/* Bits that are clear now may be set below. */
-	for_each_possible_cpu(cpu) {
-		if (quarantine_owes_flush(cpu))
-			continue;
-		/* Pairs with the acquire in cpuword_quarantine_clean(). */
-		smp_store_release(per_cpu_ptr(&quarantine_clean_gen, cpu),
-				  quarantine_gen);
-	}
-
 	/* The unmapping, for those who walk page tables in hardware. */
 	wmb();
 	cpumask_copy(&quarantine_cpus, cpu_online_mask);
@@ -112,9 +127,39 @@ static bool quarantine_defer(void)
 
 	on_each_cpu_mask(&quarantine_cpus, quarantine_flush_local, NULL, true);
 	quarantine_ipis += cpumask_weight(&quarantine_cpus) - 1;
-	quarantine_gen++;
 
 	return true;
+}
+
+/* Begin a generation.  False if nothing has been flushed, or left to anybody. */
+static bool quarantine_defer(unsigned long start, unsigned long end)
+{
+	bool deferred = false;
+	int cpu;
+
+	lockdep_assert_held(&quarantine_lock);
+
+	/* Bits that are clear now may be set below. */
+	for_each_possible_cpu(cpu) {
+		if (!cpuword_owes(cpu, CPUWORD_TLB))
+			quarantine_set_clean(cpu, quarantine_gen);
+	}
+
+	if (!IS_ENABLED(CONFIG_HAVE_CPUWORD_TLBI)) {
+		flush_tlb_kernel_range_deferrable(start, end);
+		deferred = true;
+	} else if (cpus_read_trylock()) {
+		/*
+		 * A CPU that comes up uses the page tables before it is online
+		 * and can get an IPI.  Try only: this may be called by who
+		 * brings it up.
+		 */
+		deferred = quarantine_defer_broadcast();
+		cpus_read_unlock();
+	}
+	quarantine_gen += deferred;
+
+	return deferred;
 }
 
 /**
@@ -122,35 +167,27 @@ static bool quarantine_defer(void)
  * @start: the first address
  * @end: the one after the last
  *
- * For leaves that were unmapped.  If the flush is deferred the range may not
- * be mapped again, nor may its page tables be freed, until
+ * For leaves that were unmapped.  If this returns a generation the range may
+ * not be mapped again, nor may its page tables be freed, until
  * cpuword_quarantine_clean() or flush_tlb_kernel_range() has returned.
  *
  * Context: process, may sleep.
- * Return: the generation for cpuword_quarantine_clean(), or 0 if the range has
- * been flushed on every CPU.
+ * Return: the generation for cpuword_quarantine_clean(), or 0 if the range may
+ * be used again as after flush_tlb_kernel_range_deferrable().
  */
 u64 cpuword_quarantine_flush(unsigned long start, unsigned long end)
 {
 	u64 gen = 0;
 
-	if (tlbi_deferred) {
+	if (cpuword_quarantine_holds()) {
 		mutex_lock(&quarantine_lock);
-		/*
-		 * A CPU that comes up uses the page tables before it is online
-		 * and can get an IPI.  Try only: this may be called by who
-		 * brings it up.
-		 */
-		if (cpus_read_trylock()) {
-			if (quarantine_defer())
-				gen = quarantine_gen;
-			cpus_read_unlock();
-		}
+		if (quarantine_defer(start, end))
+			gen = quarantine_gen;
 		quarantine_broadcasts += !gen;
 		mutex_unlock(&quarantine_lock);
 	}
 	if (!gen)
-		flush_tlb_kernel_range(start, end);
+		flush_tlb_kernel_range_deferrable(start, end);
 
 	return gen;
 }
@@ -167,14 +204,70 @@ bool cpuword_quarantine_clean(u64 gen)
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
-		/* Pairs with the release in quarantine_defer(). */
+		/* Pairs with the release in quarantine_set_clean(). */
 		if (smp_load_acquire(per_cpu_ptr(&quarantine_clean_gen, cpu)) < gen &&
-		    quarantine_owes_flush(cpu))
+		    cpuword_owes(cpu, CPUWORD_TLB))
 			return false;
 	}
 
 	return true;
 }
+
+#ifdef CONFIG_CPUWORD_DEFER_TABLES
+static void quarantine_free_clean_tables(void)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, &quarantine_tables, lru) {
+		if (!cpuword_quarantine_clean(page_private(page)))
+			break;
+		list_del(&page->lru);
+		set_page_private(page, 0);
+		__free_page(page);
+		quarantine_nr_tables--;
+	}
+}
+
+/**
+ * cpuword_quarantine_tables - flush, and free page tables when all CPUs have
+ * @start: the first address
+ * @end: the one after the last
+ * @tables: pages that were page tables of the range, linked by their ->lru;
+ *	empty on return
+ *
+ * The range may be mapped again at once, by leaves of another size, so no CPU
+ * may be able to cache any translation of it before its entry hook.
+ *
+ * Pages stay until a later call finds that they are clean.  At most
+ * CPUWORD_QUARANTINE_TABLES do, then every CPU gets an IPI.
+ *
+ * Context: process, may sleep.
+ */
+void cpuword_quarantine_tables(unsigned long start, unsigned long end,
+			       struct list_head *tables)
+{
+	struct page *page;
+	int cpu;
+
+	mutex_lock(&quarantine_lock);
+	quarantine_defer(start, end);
+	list_for_each_entry(page, tables, lru) {
+		set_page_private(page, quarantine_gen);
+		quarantine_nr_tables++;
+	}
+	list_splice_tail_init(tables, &quarantine_tables);
+
+	quarantine_free_clean_tables();
+	if (quarantine_nr_tables > CPUWORD_QUARANTINE_TABLES) {
+		/* Who owes a flush does it at the entry of the IPI. */
+		flush_tlb_kernel_range(start, end);
+		for_each_possible_cpu(cpu)
+			quarantine_set_clean(cpu, quarantine_gen);
+		quarantine_free_clean_tables();
+	}
+	mutex_unlock(&quarantine_lock);
+}
+#endif
 
 static int cpuword_quarantine_show(struct seq_file *m, void *unused)
 {
@@ -184,14 +277,18 @@ static int cpuword_quarantine_show(struct seq_file *m, void *unused)
 	mutex_lock(&quarantine_lock);
 	clean = quarantine_gen;
 	for_each_possible_cpu(cpu) {
-		if (quarantine_owes_flush(cpu))
+		if (cpuword_owes(cpu, CPUWORD_TLB))
 			clean = min(clean, per_cpu(quarantine_clean_gen, cpu));
 	}
-	seq_printf(m, "tlbi %s\n", tlbi_deferred ? "deferred" : "broadcast");
 	seq_printf(m, "generation %llu\n", quarantine_gen);
 	seq_printf(m, "clean %llu\n", clean);
-	seq_printf(m, "ipis %lu\n", quarantine_ipis);
-	seq_printf(m, "broadcasts %lu\n", quarantine_broadcasts);
+	if (IS_ENABLED(CONFIG_CPUWORD_DEFER_TABLES))
+		seq_printf(m, "tables %u\n", quarantine_nr_tables);
+	if (IS_ENABLED(CONFIG_HAVE_CPUWORD_TLBI)) {
+		seq_printf(m, "tlbi %s\n", tlbi_deferred ? "deferred" : "broadcast");
+		seq_printf(m, "ipis %lu\n", quarantine_ipis);
+		seq_printf(m, "broadcasts %lu\n", quarantine_broadcasts);
+	}
 	mutex_unlock(&quarantine_lock);
 
 	return 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A broadcast TLB flush that is deferred, and what vmalloc holds back for it.
+ * What is held back until every CPU has flushed it: addresses by vmalloc, and
+ * page tables.
  *
  * To see that nothing was broadcast, a test takes the bit out of the word of a
  * CPU in user mode, so that its entry does not flush, and has it look: then the
@@ -10,6 +11,7 @@
 #include <linux/completion.h>
 #include <linux/cpu.h>
 #include <linux/cpuword_quarantine.h>
+#include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/smp.h>
 #include <linux/tick.h>
@@ -66,8 +68,9 @@ static struct vrange *range_open(struct kunit *test)
 {
 	struct vrange *r;
 
-	if (!cpuword_tlbi_deferred())
-		kunit_skip(test, "boot with cpuword.tlbi=deferred");
+	if (!cpuword_quarantine_holds())
+		kunit_skip(test, IS_ENABLED(CONFIG_HAVE_CPUWORD_TLBI) ?
+			   "boot with cpuword.tlbi=deferred" : "needs CPUWORD_DEBUG");
 
 	r = kunit_kzalloc(test, sizeof(*r), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, r);
@@ -88,6 +91,30 @@ static struct vrange *range_open(struct kunit *test)
 	r->interrupts = cpuword_user_interrupts(r->user);
 
 	return r;
+}
+
+/* Where all CPUs can be reached without an interrupt. */
+static struct vrange *range_open_broadcast(struct kunit *test)
+{
+	if (!IS_ENABLED(CONFIG_HAVE_CPUWORD_TLBI))
+		kunit_skip(test, "a flush is no broadcast here");
+
+	return range_open(test);
+}
+
+/*
+ * Everything has been flushed on every CPU: by a broadcast that interrupted
+ * nobody, or by an IPI.
+ */
+static void range_expect_flushed(struct kunit *test, struct vrange *r)
+{
+	if (IS_ENABLED(CONFIG_HAVE_CPUWORD_TLBI)) {
+		KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(r->user), r->interrupts);
+		atomic_long_andnot(CPUWORD_TLB, cpuword_of(r->user->cpu));
+	} else {
+		KUNIT_EXPECT_GT(test, cpuword_user_interrupts(r->user), r->interrupts);
+	}
+	KUNIT_EXPECT_FALSE_MSG(test, range_is_seen(test, r), "not flushed");
 }
 
 /* A task on another isolated CPU. */
@@ -205,17 +232,18 @@ static bool range_can_be_had(struct kunit *test, struct vrange *r, struct watch 
 
 /* --- Cases --- */
 
-static void without_the_option_all_is_flushed_at_once(struct kunit *test)
+static void without_the_option_nothing_is_held(struct kunit *test)
 {
 	struct cpuword_user *user;
 
-	if (cpuword_tlbi_deferred())
-		kunit_skip(test, "booted with cpuword.tlbi=deferred");
+	if (cpuword_quarantine_holds())
+		kunit_skip(test, "addresses are held");
 
 	user = cpuword_user_start(test, cpuword_user_cpu(test));
 	KUNIT_EXPECT_EQ(test, cpuword_quarantine_flush(VMALLOC_START,
 						       VMALLOC_START + PAGE_SIZE), 0);
-	KUNIT_EXPECT_EQ(test, cpuword_user_work(user) & CPUWORD_TLB, 0);
+	if (IS_ENABLED(CONFIG_HAVE_CPUWORD_TLBI))
+		KUNIT_EXPECT_EQ(test, cpuword_user_work(user) & CPUWORD_TLB, 0);
 }
 
 static void generation_is_clean_after_the_entry(struct kunit *test)
@@ -272,7 +300,7 @@ static void cpus_may_take_turns(struct kunit *test)
 
 static void nothing_is_broadcast_and_the_entry_flushes(struct kunit *test)
 {
-	struct vrange *r = range_open(test);
+	struct vrange *r = range_open_broadcast(test);
 
 	range_unmap(r);
 	KUNIT_ASSERT_NE(test, range_flush(r), 0);
@@ -366,7 +394,7 @@ static void flush_is_done_here_on_return(struct kunit *test)
 
 static void nobody_in_user_mode_means_a_broadcast(struct kunit *test)
 {
-	struct vrange *r = range_open(test);
+	struct vrange *r = range_open_broadcast(test);
 
 	kunit_release_action(test, cpuword_user_stop, r->user);
 	KUNIT_EXPECT_EQ(test, range_flush(r), 0);
@@ -376,7 +404,7 @@ static void nobody_in_user_mode_means_a_broadcast(struct kunit *test)
 /* A CPU that comes up could have the translation, and gets no IPI yet. */
 static void cpu_hotplug_means_a_broadcast(struct kunit *test)
 {
-	struct vrange *r = range_open(test);
+	struct vrange *r = range_open_broadcast(test);
 	u64 gen;
 
 	range_unmap(r);
@@ -415,10 +443,7 @@ static void held_range_costs_a_broadcast(struct kunit *test)
 	purge(test, watch);
 	KUNIT_EXPECT_FALSE(test, range_can_be_had(test, r, watch));
 	KUNIT_EXPECT_TRUE(test, watch->everything);
-	KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(r->user), r->interrupts);
-
-	range_drop_work(r);
-	KUNIT_EXPECT_FALSE_MSG(test, range_is_seen(test, r), "no broadcast");
+	range_expect_flushed(test, r);
 }
 
 static void strict_caller_releases_what_is_held(struct kunit *test)
@@ -430,10 +455,7 @@ static void strict_caller_releases_what_is_held(struct kunit *test)
 	purge(test, watch);
 	vm_unmap_aliases();
 	KUNIT_EXPECT_TRUE(test, watch->everything);
-	KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(r->user), r->interrupts);
-
-	range_drop_work(r);
-	KUNIT_EXPECT_FALSE_MSG(test, range_is_seen(test, r), "no broadcast");
+	range_expect_flushed(test, r);
 	KUNIT_EXPECT_TRUE(test, range_can_be_had(test, r, watch));
 }
 
@@ -469,10 +491,7 @@ static void too_much_held_costs_a_broadcast(struct kunit *test)
 	for (i = 0; i < MANY_PURGES && !watch->everything; i++)
 		purge(test, watch);
 	KUNIT_EXPECT_TRUE(test, watch->everything);
-	KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(r->user), r->interrupts);
-
-	range_drop_work(r);
-	KUNIT_EXPECT_FALSE_MSG(test, range_is_seen(test, r), "no broadcast");
+	range_expect_flushed(test, r);
 	KUNIT_EXPECT_TRUE(test, range_can_be_had(test, r, watch));
 
 	/* And it starts over. */
@@ -480,8 +499,104 @@ static void too_much_held_costs_a_broadcast(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, watch->everything);
 }
 
+/* --- Page tables --- */
+
+/* Pages that this test has a reference of, beside the quarantine's. */
+struct tables {
+	struct list_head	list;
+	unsigned int		nr;
+	struct page		*pages[];
+};
+
+static void tables_put(void *data)
+{
+	struct tables *t = data;
+
+	while (t->nr)
+		put_page(t->pages[--t->nr]);
+}
+
+static struct tables *tables_alloc(struct kunit *test, unsigned int nr)
+{
+	struct tables *t;
+
+	if (!IS_ENABLED(CONFIG_CPUWORD_DEFER_TABLES))
+		kunit_skip(test, "needs CPUWORD_DEFER_TABLES");
+
+	t = kunit_kzalloc(test, struct_size(t, pages, nr), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	INIT_LIST_HEAD(&t->list);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, tables_put, t), 0);
+	while (t->nr < nr) {
+		struct page *page = alloc_page(GFP_KERNEL);
+
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		get_page(page);
+		list_add_tail(&page->lru, &t->list);
+		t->pages[t->nr++] = page;
+	}
+
+	return t;
+}
+
+static unsigned int tables_held(struct tables *t)
+{
+	unsigned int i, held = 0;
+
+	for (i = 0; i < t->nr; i++)
+		held += page_count(t->pages[i]) > 1;
+
+	return held;
+}
+
+static void tables_flush(struct list_head *list)
+{
+#ifdef CONFIG_CPUWORD_DEFER_TABLES
+	cpuword_quarantine_tables(VMALLOC_START, VMALLOC_START + PAGE_SIZE, list);
+#endif
+}
+
+static void tables_are_held_until_the_entry(struct kunit *test)
+{
+	struct tables *first = tables_alloc(test, 3), *second = tables_alloc(test, 1);
+	struct cpuword_watched w = cpuword_watch(test);
+
+	tables_flush(&first->list);
+	KUNIT_EXPECT_TRUE(test, list_empty(&first->list));
+	KUNIT_EXPECT_EQ(test, tables_held(first), 3);
+	cpuword_expect_deferred(test, &w, CPUWORD_TLB);
+
+	tables_flush(&second->list);
+	KUNIT_EXPECT_EQ(test, tables_held(first), 0);
+	KUNIT_EXPECT_EQ(test, tables_held(second), 1);
+	cpuword_expect_deferred(test, &w, CPUWORD_TLB);
+}
+
+static void too_many_tables_cost_an_ipi(struct kunit *test)
+{
+	struct tables *few = tables_alloc(test, 1);
+	struct tables *many = tables_alloc(test, CPUWORD_QUARANTINE_TABLES);
+	struct cpuword_watched w = cpuword_watch(test);
+
+	tables_flush(&few->list);
+	KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(w.user), w.interrupts);
+	KUNIT_EXPECT_EQ(test, tables_held(few), 1);
+	tables_flush(&many->list);
+	cpuword_expect_sent(test, &w);
+	KUNIT_EXPECT_EQ(test, tables_held(few), 0);
+	KUNIT_EXPECT_EQ(test, tables_held(many), 0);
+}
+
+static void tables_are_freed_at_once_if_no_cpu_defers(struct kunit *test)
+{
+	struct tables *t = tables_alloc(test, 2);
+
+	tables_flush(&t->list);
+	KUNIT_EXPECT_EQ(test, tables_held(t), 0);
+}
+
 static struct kunit_case quarantine_cases[] = {
-	KUNIT_CASE(without_the_option_all_is_flushed_at_once),
+	KUNIT_CASE_SLOW(without_the_option_nothing_is_held),
 	KUNIT_CASE_SLOW(generation_is_clean_after_the_entry),
 	KUNIT_CASE_SLOW(later_generation_does_not_soil_an_earlier_one),
 	KUNIT_CASE_SLOW(cpus_may_take_turns),
@@ -495,6 +610,9 @@ static struct kunit_case quarantine_cases[] = {
 	KUNIT_CASE_SLOW(strict_caller_releases_what_is_held),
 	KUNIT_CASE_SLOW(held_pages_are_not_lazy_ones),
 	KUNIT_CASE_SLOW(too_much_held_costs_a_broadcast),
+	KUNIT_CASE_SLOW(tables_are_held_until_the_entry),
+	KUNIT_CASE_SLOW(too_many_tables_cost_an_ipi),
+	KUNIT_CASE(tables_are_freed_at_once_if_no_cpu_defers),
 	{}
 };
 

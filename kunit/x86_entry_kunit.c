@@ -40,34 +40,16 @@ static void describe_way(const struct way *way, char *desc)
 
 KUNIT_ARRAY_PARAM(way, ways, describe_way);
 
-/*
- * A translation may leave the TLB at any time, by a purge that others make for
- * example, so this may take more than one go.
- */
-static void make_stale(struct kunit *test, struct cpuword_window *w)
-{
-	int go;
-
-	for (go = 0; go < 10; go++) {
-		cpuword_window_set(w, mk_pte(w->pages[0], PAGE_KERNEL));
-		KUNIT_ASSERT_EQ(test, cpuword_window_look(test, w).ret, 0);
-		cpuword_window_set(w, __pte(0));
-		if (!cpuword_window_look(test, w).ret || cpuword_every_entry_flushes())
-			return;
-	}
-	KUNIT_FAIL_AND_ABORT(test, "no stale translation to begin with");
-}
-
 static void entry_does_pending_work(struct kunit *test)
 {
 	const struct way *way = test->param_value;
-	struct cpuword_window *w = cpuword_window_open(test);
+	struct cpuword_window *w;
 	struct cpuword_look l;
 
 	if (way->entry == CPUWORD_ENTRY_INT80 && !IS_ENABLED(CONFIG_IA32_EMULATION))
 		kunit_skip(test, "no 32-bit system calls");
 
-	make_stale(test, w);
+	w = cpuword_window_open_stale(test);
 	cpuword_window_defer(test, w, CPUWORD_TLB | CPUWORD_ISYNC);
 	KUNIT_EXPECT_EQ(test, cpuword_user_work(w->user), CPUWORD_TLB | CPUWORD_ISYNC);
 	cpuword_user_enter(test, w->user, way->entry);

@@ -5,6 +5,7 @@
 #include <kunit/test.h>
 #include <linux/cpuword.h>
 #include <linux/ftrace.h>
+#include <linux/io.h>
 #include <linux/kprobes.h>
 #include <linux/memory.h>
 #include <linux/set_memory.h>
@@ -88,6 +89,62 @@ static void strict_purge_flushes_what_another_has_deferred(struct kunit *test)
 	/* Nothing is left to purge. */
 	vm_unmap_aliases();
 	cpuword_expect_sent(test, &w);
+}
+
+/* --- Page tables --- */
+
+static void put_table(void *table)
+{
+	put_page(table);
+}
+
+static void free_area_of(void *area)
+{
+	free_vm_area(area);
+}
+
+static void free_huge_page(void *page)
+{
+	__free_pages(page, PMD_ORDER);
+}
+
+/* A table that has been emptied, in whose place a huge page is mapped. */
+static void flush_before_a_table_is_freed(struct kunit *test)
+{
+	bool defers = IS_ENABLED(CONFIG_CPUWORD_DEFER_TABLES) &&
+		      boot_cpu_has(X86_FEATURE_PTI);
+	struct page *page = alloc_pages(GFP_KERNEL, PMD_ORDER), *table;
+	struct vm_struct *area;
+	struct cpuword_watched w;
+	unsigned int level;
+	unsigned long addr;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_huge_page, page), 0);
+	/* Of this kind, since those are aligned to their size. */
+	area = get_vm_area(PMD_SIZE, VM_IOREMAP);
+	KUNIT_ASSERT_NOT_NULL(test, area);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_area_of, area), 0);
+	addr = (unsigned long)area->addr;
+
+	KUNIT_ASSERT_EQ(test, vmap_page_range(addr, addr + PAGE_SIZE, page_to_phys(page),
+					      PAGE_KERNEL), 0);
+	table = virt_to_page(lookup_address(addr, &level));
+	KUNIT_ASSERT_EQ(test, level, PG_LEVEL_4K);
+	get_page(table);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, put_table, table), 0);
+	vunmap_range(addr, addr + PAGE_SIZE);
+	w = cpuword_watch(test);
+
+	KUNIT_ASSERT_EQ(test, vmap_page_range(addr, addr + PMD_SIZE, page_to_phys(page),
+					      PAGE_KERNEL), 0);
+	KUNIT_ASSERT_NOT_NULL(test, lookup_address(addr, &level));
+	KUNIT_ASSERT_EQ(test, level, PG_LEVEL_2M);
+	KUNIT_EXPECT_EQ(test, page_count(table), defers ? 2 : 1);
+	if (defers)
+		cpuword_expect_deferred(test, &w, CPUWORD_TLB);
+	else
+		cpuword_expect_sent(test, &w);
 }
 
 /* --- Text --- */
@@ -174,6 +231,7 @@ static struct kunit_case x86_cases[] = {
 	KUNIT_CASE_SLOW(change_of_presence_is_strict),
 	KUNIT_CASE_SLOW(change_of_memory_type_is_strict),
 	KUNIT_CASE_SLOW(strict_purge_flushes_what_another_has_deferred),
+	KUNIT_CASE_SLOW(flush_before_a_table_is_freed),
 	KUNIT_CASE_SLOW(text_sync_is_strict_unless_deferrable),
 	KUNIT_CASE_SLOW(probe_is_deferred),
 	{}

@@ -17,7 +17,7 @@
  *
  * In every address-space tag, global ones included.  Must be __always_inline,
  * idempotent and safe in NMI and may not touch vmalloc memory.  With
- * HAVE_CPUWORD_QUARANTINE it has completed before any later store of this CPU.
+ * HAVE_CPUWORD_TLBI it has completed before any later store of this CPU.
  *
  * Context: entry code, RCU watching, interrupts off or NMI.
  */

@@ -30,6 +30,19 @@ void on_each_cpu_deferrable(smp_call_func_t func, void *info,
 void smp_call_function_in_kernel(smp_call_func_t func, void *info);
 bool cpuword_track_all(void);
 
+/**
+ * cpuword_owes - has a CPU yet to do some work?
+ * @cpu: the CPU
+ * @work: the work
+ *
+ * Return: false if all of @work that was deferred to @cpu before has been done.
+ */
+static inline bool cpuword_owes(int cpu, unsigned long work)
+{
+	/* Acquire: early work is complete before its bits are cleared. */
+	return atomic_long_read_acquire(cpuword_of(cpu)) & work;
+}
+
 #else
 
 static inline bool cpuword_defer(int cpu, unsigned long work)
@@ -69,13 +82,23 @@ static inline bool cpuword_track_all(void)
 
 #endif /* CONFIG_CPUWORD */
 
+#if defined(CONFIG_CPUWORD) && defined(CONFIG_MODULES)
+bool cpuword_module_noinstr(const void *addr, size_t len);
+#else
+static inline bool cpuword_module_noinstr(const void *addr, size_t len)
+{
+	return false;
+}
+#endif
+
 /**
  * cpuword_text_range_deferrable - may the sync after patching a range wait?
  * @addr: kernel text
  * @len: how many bytes of it
  *
  * Not in the danger zone: text that runs between the switch to kernel mode
- * and the entry hook, or after the exit hook, would run unsynchronised.
+ * and the entry hook, or after the exit hook, would run unsynchronised.  That
+ * is noinstr; modules have such text too, as idle drivers.
  *
  * Return: true if CPUWORD_ISYNC may be deferred for all of the range.
  */
@@ -84,7 +107,8 @@ static inline bool cpuword_text_range_deferrable(const void *addr, size_t len)
 	return !memory_intersects(__noinstr_text_start, __noinstr_text_end,
 				  (void *)addr, len) &&
 	       !memory_intersects(__entry_text_start, __entry_text_end,
-				  (void *)addr, len);
+				  (void *)addr, len) &&
+	       !cpuword_module_noinstr(addr, len);
 }
 
 /**

@@ -45,6 +45,20 @@ static __always_inline int ct_rcu_watching_cpu_acquire(int cpu)
 	       CPUWORD_COUNTER_SHIFT;
 }
 
+/*
+ * What must hold of the own word, before an exit or after an entry: the context,
+ * that RCU watches, and that there is none of @bits, which are done by then.
+ */
+static __always_inline void ct_state_check(unsigned long ctx, unsigned long bits)
+{
+	if (IS_ENABLED(CONFIG_CPUWORD_DEBUG)) {
+		unsigned long word = raw_atomic_long_read(this_cpuword());
+
+		WARN_ON_ONCE((word & (CPUWORD_CTX_MASK | CPUWORD_WATCHING | bits)) !=
+			     (ctx | CPUWORD_WATCHING));
+	}
+}
+
 /* The kernel is being entered from @state.  Returns what the CPU owes. */
 static __always_inline unsigned long ct_state_enter(int state)
 {
@@ -52,12 +66,14 @@ static __always_inline unsigned long ct_state_enter(int state)
 
 	if (unlikely(old & (CPUWORD_PIN | CPUWORD_WORK_MASK)))
 		old = cpuword_enter_slow(old, state);
+	ct_state_check(CPUWORD_CTX_KERNEL, CPUWORD_PIN | CPUWORD_EARLY_MASK);
 
 	return old;
 }
 
 static __always_inline void ct_state_exit(int state)
 {
+	ct_state_check(CPUWORD_CTX_KERNEL, CPUWORD_PIN | CPUWORD_WORK_MASK);
 	cpuword_exit(this_cpuword(), state);
 }
 
@@ -70,14 +86,18 @@ static __always_inline unsigned long ct_state_user_entered(void)
 {
 	unsigned long word = this_cpu_read(cpuword.v.counter);
 
-	if (likely(!(word & (CPUWORD_PIN | CPUWORD_WORK_MASK))))
-		return 0;
+	if (unlikely(word & (CPUWORD_PIN | CPUWORD_WORK_MASK)))
+		word = cpuword_user_entered_slow(word);
+	else
+		word = 0;
+	ct_state_check(CPUWORD_CTX_KERNEL, CPUWORD_PIN | CPUWORD_EARLY_MASK);
 
-	return cpuword_user_entered_slow(word);
+	return word;
 }
 
 static __always_inline void ct_state_user_leaving(void)
 {
+	ct_state_check(CPUWORD_CTX_KERNEL, CPUWORD_PIN | CPUWORD_WORK_MASK);
 	this_cpu_add(cpuword.v.counter, CPUWORD_CTX_LAZY);
 }
 
@@ -88,6 +108,7 @@ static __always_inline unsigned long ct_state_nmi_enter(void)
 
 	if (unlikely(old & (CPUWORD_PIN | CPUWORD_EARLY_MASK)))
 		old = cpuword_nmi_enter_slow(old);
+	ct_state_check(cpuword_ctx(old), CPUWORD_EARLY_MASK);
 
 	return old;
 }
@@ -106,6 +127,7 @@ static __always_inline void ct_state_nmi_nested(void)
 
 static __always_inline void ct_state_nmi_exit(void)
 {
+	ct_state_check(__ct_state(), CPUWORD_EARLY_MASK);
 	cpuword_nmi_exit(this_cpuword());
 }
 
@@ -140,6 +162,7 @@ static __always_inline void ct_state_add(int state)
 {
 	atomic_long_t *w = this_cpuword();
 
+	ct_state_check(__ct_state(), CPUWORD_PIN | CPUWORD_WORK_MASK);
 	raw_atomic_long_set(w, raw_atomic_long_read(w) + state);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Quarantine: an address may not be used again before every CPU has flushed
- * it, and some CPUs do so only at their next entry into the kernel.
+ * Quarantine: what may not be used again before every CPU has flushed it, and
+ * some CPUs do so only at their next entry into the kernel.
  */
 #ifndef _LINUX_CPUWORD_QUARANTINE_H
 #define _LINUX_CPUWORD_QUARANTINE_H
@@ -9,10 +9,18 @@
 #include <linux/cpuword.h>
 #include <linux/types.h>
 
+/* Pages of page tables that are held, and not yet an IPI sent for them. */
+#define CPUWORD_QUARANTINE_TABLES	1024
+
+/* With CONFIG_CPUWORD_DEFER_TABLES only. */
+void cpuword_quarantine_tables(unsigned long start, unsigned long end,
+			       struct list_head *tables);
+
 #ifdef CONFIG_CPUWORD_QUARANTINE
 
 u64 cpuword_quarantine_flush(unsigned long start, unsigned long end);
 bool cpuword_quarantine_clean(u64 gen);
+bool cpuword_quarantine_holds(void);
 bool cpuword_tlbi_deferred(void);
 
 #else
@@ -26,6 +34,11 @@ static inline u64 cpuword_quarantine_flush(unsigned long start, unsigned long en
 static inline bool cpuword_quarantine_clean(u64 gen)
 {
 	return true;
+}
+
+static inline bool cpuword_quarantine_holds(void)
+{
+	return false;
 }
 
 static inline bool cpuword_tlbi_deferred(void)
