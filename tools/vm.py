@@ -163,6 +163,7 @@ def boot(what, arch, image, initramfs, append, log, timeout, accel=None,
     name = run_kunit.accel(arch.name)
     accel = accel or ["-accel", arch.tcg if name == "tcg" else name]
     isolated = f"nohz_full=1-{cpus - 1}" if isolate else ""
+    # No more than warnings on the console, since it is slow, and no less.
     command = [arch.qemu, *arch.machine,
                *(["-machine", machine] if machine else []),
                *accel, "-smp", str(cpus),
@@ -170,7 +171,7 @@ def boot(what, arch, image, initramfs, append, log, timeout, accel=None,
                "-nodefaults", "-no-reboot", "-display", "none",
                "-serial", "stdio", "-kernel", str(image),
                "-initrd", str(initramfs), "-append",
-               f"{arch.append} {isolated} kunit.enable=0 quiet "
+               f"{arch.append} {isolated} kunit.enable=0 loglevel=5 "
                f"panic=-1 {append}"]
     lines, rest, splat = [], b"", None
     log.parent.mkdir(parents=True, exist_ok=True)
