@@ -40,8 +40,10 @@ class Report:
         if not walker.words:
             raise BadImage(f"{self.image.path} is no kernel with cpuword")
         summaries = []
-        for name, address in {**self._entries("entry"),
-                              **self._entries("entry-nmi")}.items():
+        entries = {**self._entries("entry"), **self._entries("entry-nmi")}
+        if self.image.address("ct_user_entered") is None:
+            entries.update(self._entries("entry-c"))
+        for name, address in entries.items():
             summary = walker.enter(address)
             summaries.append(summary)
             trouble = self._findings(name, summary, ENTRY)

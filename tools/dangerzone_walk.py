@@ -44,9 +44,9 @@ class Rules:
     ALLOW = {"memory", "jump-label", "static-call", "ftrace", "kprobe",
              "alternative", "late-alternative", "indirect", "call"}
     # These say what is what.
-    STRUCTURE = {"entry", "entry-nmi", "start", "word", "exit", "release",
-                 "hook", "ends", "off", "never", "stop", "follow", "nmi",
-                 "asm", "goes", "mode-user"}
+    STRUCTURE = {"entry", "entry-nmi", "entry-c", "start", "word", "exit",
+                 "release", "hook", "ends", "off", "never", "stop", "follow",
+                 "nmi", "asm", "goes", "mode-user"}
 
     def __init__(self, files):
         self.rules = []
