@@ -68,9 +68,10 @@ static struct vrange *range_open(struct kunit *test)
 {
 	struct vrange *r;
 
-	if (!cpuword_quarantine_holds())
-		kunit_skip(test, IS_ENABLED(CONFIG_HAVE_CPUWORD_TLBI) ?
-			   "boot with cpuword.tlbi=deferred" : "needs CPUWORD_DEBUG");
+	if (!IS_ENABLED(CONFIG_HAVE_CPUWORD_TLBI) && !IS_ENABLED(CONFIG_CPUWORD_DEBUG))
+		kunit_skip(test, "needs CPUWORD_DEBUG");
+	if (IS_ENABLED(CONFIG_HAVE_CPUWORD_TLBI) && !cpuword_tlbi_deferred())
+		kunit_skip(test, "boot with cpuword.tlbi=deferred");
 
 	r = kunit_kzalloc(test, sizeof(*r), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, r);
