@@ -13,9 +13,10 @@ KERNEL  ?= 6.12
 JOBS    ?= $(shell nproc)
 VARIANT ?= default
 
-# KUnit alone runs in user-mode Linux as well; bench and dangerzone do all at once.
-VALID := $(ARCHES) $(if $(filter demo bench dangerzone,$(MAKECMDGOALS)),,um) \
-	$(if $(filter bench dangerzone,$(MAKECMDGOALS)),all)
+# KUnit alone runs in user-mode Linux as well; some do all at once.
+VALID := $(ARCHES) \
+	$(if $(filter demo bench dangerzone torture,$(MAKECMDGOALS)),,um) \
+	$(if $(filter bench dangerzone torture,$(MAKECMDGOALS)),all)
 ifeq ($(and $(filter $(VALID),$(ARCH)),$(filter 1,$(words $(ARCH)))),)
 $(error ARCH=$(ARCH) is not supported here; valid: $(strip $(VALID)))
 endif
@@ -36,7 +37,8 @@ run_args = --arch $(ARCH) --kernel $(KERNEL) --jobs $(JOBS)
 noise_args = $(if $(LOAD),--load "$(LOAD)") $(if $(COUNT),--count "$(COUNT)") \
 	$(if $(THRESHOLD),--threshold "$(THRESHOLD)") $(if $(OUT),--out "$(OUT)")
 
-.PHONY: help setup tree kunit demo noise bench litmus model dangerzone selftests test apply clean
+.PHONY: help setup tree kunit demo noise bench litmus model dangerzone selftests torture test \
+	apply clean
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 	@echo
@@ -44,6 +46,7 @@ help: ## list the targets
 	@echo "demo and noise take LOAD= (a list), COUNT=, THRESHOLD= (us), OUT= (a directory)"
 	@echo "noise takes SECONDS= (a load), CPUS= (a list), MODULE= (a path) as well"
 	@echo "bench takes ARCH=all and PARTS= (of getpid,entry,broadcast,sources,grace)"
+	@echo "torture takes ARCH=all and SECONDS= (a test)"
 	@echo "dangerzone takes ARCH=all and VMLINUX= (a path)"
 	@echo "KERNEL is one of $(KERNELS): $(KERNEL); JOBS: $(JOBS)"
 
@@ -86,6 +89,10 @@ model: ## core's own code against two and three CPUs and NMIs, by CBMC
 selftests: ## the kernel's own tests of entry code: stock kernel and ours
 	@tools/setup.sh x86_64 selftests
 	@tools/selftests.py $(run_args)
+
+torture: ## rcutorture, and one of our own, on ARCH (or all)
+	@tools/setup.sh $(if $(filter all,$(ARCH)),$(ARCHES),$(ARCH))
+	@tools/torture.py $(run_args) $(if $(SECONDS),--seconds "$(SECONDS)")
 
 test: ## everything that CI runs
 	@tools/setup.sh $(ARCHES)

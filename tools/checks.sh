@@ -49,7 +49,8 @@ ignored() { # path in the kernel tree, or patch: types
 	arch/x86/entry/cpuword.h)
 		echo SPACING,CAMELCASE,LINE_CONTINUATIONS,LINE_SPACING ;;
 	# <linux/nmi.h> has the watchdogs, not register_nmi_handler().
-	kernel/cpuword/kunit/x86_entry_kunit.c) echo INCLUDE_LINUX ;;
+	kernel/cpuword/kunit/x86_entry_kunit.c | kernel/cpuword/torture/access.c)
+		echo INCLUDE_LINUX ;;
 	# <linux/cpufeature.h> is for modules that match a CPU.
 	arch/x86/include/asm/cpuword.h) echo ARCH_INCLUDE_LINUX ;;
 	# call_usermodehelper_setup() takes a char **.

@@ -27,6 +27,7 @@ LAYOUT = {
     "include": "include",
     "arch": "arch",
     "kunit": "kernel/cpuword/kunit",
+    "torture": "kernel/cpuword/torture",
     "docs": "Documentation/core-api/cpuword",
 }
 # What editors and failed patches leave behind.

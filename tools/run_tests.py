@@ -73,6 +73,11 @@ def main():
                     sys.executable, "tools/noise.py", f"--guest={arch}",
                     f"--kernel={args.kernel}", f"--jobs={args.jobs}",
                     "--check"]))
+    for arch, this in run_kunit.ARCHES.items():
+        if this.qemu:
+            results.append(run_check(f"torture/{arch}", [
+                sys.executable, "tools/torture.py", f"--arch={arch}",
+                f"--kernel={args.kernel}", f"--jobs={args.jobs}", "--quick"]))
     results.append(run_check("bench/x86_64", [
         sys.executable, "tools/bench.py", "--arch=x86_64",
         f"--kernel={args.kernel}", f"--jobs={args.jobs}", "--quick", "--check"]))

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * PID 1 of `make torture`. Loads the kernel's torture tests that /tests lists,
+ * one after the other, and removes each when its time is over, upon which it
+ * prints its verdict. Meanwhile a program on each isolated CPU enters and leaves
+ * the kernel at random. A line that starts with "@@ " is for the host
+ * (tools/torture.py).
+ */
+#include "guest.h"
+
+#include <linux/wait.h>
+
+static int nr_cpus, cpus[MAX_CPUS];
+
+static uint64_t next_random(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+/* As a kernel message, whose lines others of them do not break. */
+static void tell(const char *what, int err, const char *module)
+{
+	char text[PATH];
+
+	put("/dev/kmsg", join(text, "<1>@@ ", what, " ", itoa(err), " ", module,
+			      "\n", NULL));
+}
+
+/*
+ * The scheduler counts its server for ordinary tasks as one of those that run.
+ * A CPU that goes down while the server is at it, as on a host that is busy,
+ * warns of a task that it has not got rid of ("not properly vacated").
+ */
+static void stop_fair_servers(void)
+{
+	char path[PATH];
+	int cpu = 0;
+
+	while (!put(join(path, "/sys/kernel/debug/sched/fair_server/cpu", itoa(cpu),
+			 "/runtime", NULL), "0"))
+		cpu++;
+}
+
+/* Forever: the CPU comes and goes, and so does the device. */
+static void enter_and_leave(int cpu)
+{
+	uint64_t state = cycles() | 1;
+	volatile unsigned int spin;
+	unsigned int turn;
+	int fd = -1;
+	char c;
+
+	for (turn = 0;; turn++) {
+		if (turn % 64 == 0) {
+			pin_to(cpu);
+			if (fd < 0)
+				fd = open("/dev/cpuword_torture", O_RDONLY);
+		}
+		/* Mostly short; up to some milliseconds. */
+		spin = 1 << next_random(&state) % 20;
+		while (spin)
+			spin--;
+		if (fd < 0)
+			syscall(__NR_getppid);
+		else
+			read(fd, &c, 1);
+	}
+}
+
+/* As insmod does; returns 0 or an error. */
+static int load(const char *module, const char *parameters)
+{
+	char path[PATH];
+	int fd = open(join(path, "/", module, ".ko", NULL), O_RDONLY);
+	int err = 0;
+
+	if (fd < 0)
+		return errno;
+	if (syscall(__NR_finit_module, fd, parameters, 0) < 0)
+		err = errno;
+	close(fd);
+	return err;
+}
+
+static void torture(const char *module, const char *parameters, long seconds)
+{
+	uint64_t end = now_ns() + seconds * 1000000000ull;
+	pid_t pids[MAX_CPUS];
+	int i, err;
+
+	err = load(module, parameters);
+	tell("loaded", err, module);
+	if (err)
+		return;
+	for (i = 0; i < nr_cpus; i++) {
+		pids[i] = fork();
+		if (!pids[i])
+			enter_and_leave(cpus[i]);
+	}
+	while (now_ns() < end)
+		msleep(100);
+	for (i = 0; i < nr_cpus; i++)
+		kill(pids[i], SIGKILL);
+	for (i = 0; i < nr_cpus; i++)
+		waitpid(pids[i], NULL, 0);
+	err = syscall(__NR_delete_module, module, 0) < 0 ? errno : 0;
+	tell("removed", err, module);
+}
+
+static char tests[1 << 14];
+
+int main(void)
+{
+	char *line = tests, *end, *module, *parameters;
+	long seconds;
+	int err;
+
+	mount_all();
+	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+	pin_to(0);
+	nr_cpus = isolated_cpus(cpus);
+	stop_fair_servers();
+	err = load("torture", "");
+	if (err)
+		printf("@@ error no torture.ko, errno %d\n", err);
+	else if (slurp("/tests", tests, 0, sizeof(tests)) < 0)
+		printf("@@ error no /tests\n");
+	/* Of each: how long, which, and its parameters. */
+	for (; !err && (end = strchr(line, '\n')); line = end + 1) {
+		*end = 0;
+		seconds = strtol(line, &module, 10);
+		parameters = strchr(++module, ' ');
+		*parameters++ = 0;
+		printf("@@ load name=%s\n", module);
+		torture(module, parameters, seconds);
+	}
+	printf("@@ bye\n");
+	restart();
+	return 0;
+}
