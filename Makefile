@@ -15,7 +15,7 @@ VARIANT ?= default
 
 # KUnit alone runs in user-mode Linux as well; some do all at once.
 VALID := $(ARCHES) \
-	$(if $(filter demo bench dangerzone torture,$(MAKECMDGOALS)),,um) \
+	$(if $(filter demo bench dangerzone torture selftests,$(MAKECMDGOALS)),,um) \
 	$(if $(filter bench dangerzone torture,$(MAKECMDGOALS)),all)
 ifeq ($(and $(filter $(VALID),$(ARCH)),$(filter 1,$(words $(ARCH)))),)
 $(error ARCH=$(ARCH) is not supported here; valid: $(strip $(VALID)))
@@ -86,8 +86,8 @@ model: ## core's own code against two and three CPUs and NMIs, by CBMC
 	@tools/setup.sh model
 	@tools/model.py --jobs $(JOBS)
 
-selftests: ## the kernel's own tests of entry code: stock kernel and ours
-	@tools/setup.sh x86_64 selftests
+selftests: ## the kernel's own tests on ARCH: stock kernel and ours
+	@tools/setup.sh $(ARCH) $(if $(filter x86_64,$(ARCH)),selftests)
 	@tools/selftests.py $(run_args)
 
 torture: ## rcutorture, and one of our own, on ARCH (or all)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import common
 import overlay
-from common import BUILD, LOGS, die
+from common import BUILD, LOGS, ROOT, die
 
 # Seconds that one boot with all its suites may take.
 TIMEOUT = 300
@@ -36,6 +36,8 @@ class Variant:
     machine: str = ""
     # TCG has no PCID and no INVPCID: without KVM it would repeat another run.
     needs_kvm: bool = False
+    # A kernel of its own that takes long to build: not in make test.
+    slow: bool = False
 
 
 @dataclass
@@ -62,12 +64,16 @@ ARCHES = {
         "track": Variant("max", "cpuword.track=all"),
         "centry": Variant("max", config="centry"),
         "debug": Variant("max", config="debug"),
+        "kasan": Variant("max", config="kasan", slow=True),
+        "kcsan": Variant("max", config="kcsan", slow=True),
     }),
     "arm64": Arch(cross_compile="aarch64-linux-gnu-", variants={
         "default": Variant("max,pauth-impdef=on"),
         "kpti": Variant("max,pauth-impdef=on", "kpti=1"),
         "track": Variant("max,pauth-impdef=on", "cpuword.track=all"),
         "tlbi": Variant("max,pauth-impdef=on", "cpuword.tlbi=deferred"),
+        "kasan": Variant("max,pauth-impdef=on", config="kasan", slow=True),
+        "kcsan": Variant("max,pauth-impdef=on", config="kcsan", slow=True),
     }),
     "riscv": Arch(cross_compile="riscv64-linux-gnu-", variants={
         "default": Variant("rv64"),
@@ -75,6 +81,7 @@ ARCHES = {
         # With an interrupt controller of its own the kernel sends IPIs where
         # otherwise it asks the firmware for remote fences.
         "aia": Variant("rv64", machine="aia=aplic-imsic"),
+        "kasan": Variant("rv64", config="kasan", slow=True),
     }),
 }
 
@@ -83,6 +90,14 @@ ARCHES = {
 SPLAT = re.compile(r"\b(WARNING: CPU: |WARNING: (possible|inconsistent|"
                    r"suspicious|bad unlock)|BUG: |Oops\b|Kernel panic|"
                    r"INFO: rcu_.* detected|INFO: task .* blocked).*")
+# Of so many: the rest is likely to follow from these.
+SPLATS_SHOWN = 20
+
+# A data race by the function of each access; one alone, with an offset, if
+# KCSAN only saw the value change.
+RACE = re.compile(r"BUG: KCSAN: \S+ in ([^\s+]+)(?:\+\S+)?(?: / (\S+))?")
+# Those of the stock kernel: "<arch> <function> / <function>" a line.
+STOCK_RACES = ROOT / "tools" / "kcsan-stock.txt"
 
 
 @dataclass
@@ -98,6 +113,21 @@ class Result:
         return f"{self.passed} passed, {self.failed} failed{skipped}"
 
 
+def config_files(arch, config):
+    """The configuration of a kernel, in parts, by their names in kunit/."""
+    # User-mode Linux has no SMP, and little else of what .kunitconfig asks
+    # for (which kunit.py insists on): its configuration stands alone.
+    files = [".kunitconfig"] if ARCHES[arch].qemu else []
+    files.append(f"configs/{arch}.config")
+    if config:
+        files.append(f"configs/variant-{config}.config")
+        # What only one architecture has of it.
+        own = f"configs/variant-{config}-{arch}.config"
+        if (ROOT / "kunit" / own).is_file():
+            files.append(own)
+    return files
+
+
 class Kunit:
     """The kernel with our suites built in for one architecture (and one
     configuration, if not the default one), and runs of it."""
@@ -109,14 +139,8 @@ class Kunit:
         self.linux = BUILD / kernel / "linux"
         self.build_dir = BUILD / kernel / f"kunit-{self.name}"
         self.log = LOGS / f"kunit-{self.name}-build.log"
-        # User-mode Linux has no SMP, and little else of what .kunitconfig asks
-        # for (which kunit.py insists on): its configuration stands alone.
-        configs = [".kunitconfig"] if ARCHES[arch].qemu else []
-        configs.append(f"configs/{arch}.config")
-        if config:
-            configs.append(f"configs/variant-{config}.config")
         self.options = [f"--arch={arch}", f"--build_dir={self.build_dir}"]
-        for file in configs:
+        for file in config_files(arch, config):
             file = f"kernel/cpuword/kunit/{file}"
             if not (self.linux / file).is_file():
                 die(f"{self.linux / file} is missing")
@@ -176,12 +200,14 @@ class Kunit:
         console = base.with_suffix(".console.log")
         try:
             shutil.copyfile(self.build_dir / "test.log", console)
-            splat = SPLAT.search(console.read_text(errors="replace"))
+            found = splats(console.read_text(errors="replace"), self.arch)
         except FileNotFoundError:
             trouble.append("no kernel was started")
-            splat = None
-        if splat:
-            trouble.append(f"the kernel reported: {splat[0].strip()}")
+            found = []
+        for splat in found[:SPLATS_SHOWN]:
+            trouble.append(f"the kernel reported: {splat}")
+        if len(found) > SPLATS_SHOWN:
+            trouble.append(f"and {len(found) - SPLATS_SHOWN} more")
         if status != 0 and result.seconds >= TIMEOUT:
             trouble.append(f"stopped after {TIMEOUT} seconds")
         elif status != 0 and not trouble:
@@ -195,6 +221,22 @@ class Kunit:
             print(f"  see {log} and {console}")
         print(f"{result.name}: {result.totals()}", flush=True)
         return result
+
+
+def race_of(line):
+    """The functions of the data race that a line reports, in its order."""
+    race = RACE.search(line)
+    return race and " / ".join(filter(None, race.groups()))
+
+
+def splats(console, arch):
+    """What the kernel found wrong with itself, each once, but for data races
+    that the stock kernel has."""
+    known = {line.strip() for line in STOCK_RACES.read_text().splitlines()}
+    found = dict.fromkeys(
+        splat[0].strip() for splat in SPLAT.finditer(console)
+        if f"{arch} {race_of(splat[0])}" not in known)
+    return list(found)
 
 
 def count(result, report):
@@ -244,10 +286,12 @@ def ccache_works(compiler):
             stderr=subprocess.DEVNULL).returncode == 0
 
 
-def all_variants(arch):
+def all_variants(arch, slow=True):
     """The names of those that make a difference with this accelerator."""
     names = []
     for name, variant in ARCHES[arch].variants.items():
+        if variant.slow and not slow:
+            continue
         if variant.needs_kvm and accel(arch) != "kvm":
             print(f"{arch}/{name}: not run, needs ACCEL=kvm")
         else:

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""The kernel's own selftests of entry code, of membarrier and of rseq, in QEMU
-on our kernel and on the stock one. A test that passes there has to pass here.
+"""The kernel's own tests, in QEMU on our kernel and on the stock one. A test that
+passes there has to pass here.
 
-They run on isolated CPUs, whose entries are tracked, while CPU 0 leaves them
-work to find there, and sends them NMIs."""
+On x86_64 the selftests of entry code, of membarrier and of rseq run on isolated
+CPUs, whose entries are tracked, while CPU 0 leaves them work to find there, and
+sends them NMIs. On each architecture the kernel's tests of itself run at boot
+and as modules (variant "kernel"), while isolated CPUs spin in user mode."""
 
 import argparse
 import os
@@ -16,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import common
+import selftests_kernel
 import vm
 from common import BUILD, LOGS, die
 
@@ -39,6 +42,8 @@ class Variant:
     append: str
     # All CPUs but the first are isolated, so that their entries are tracked.
     isolated: bool = True
+    # The kernel's tests of itself, which need a kernel of their own.
+    modules: bool = False
 
 
 VARIANTS = {
@@ -53,9 +58,10 @@ VARIANTS = {
     # which nohz_full= takes one away.
     "untracked": Variant("max", "pti=off", isolated=False),
 }
-# Both kinds of page tables and of 32-bit entries, for a run without the stock
-# kernel.
-QUICK = ["amd-pti", "intel"]
+# The kernel's tests of itself, with two CPUs to run on and two that spin.
+KERNEL = Variant("max", f"nohz_full=2-3 {selftests_kernel.APPEND}",
+                 isolated=False, modules=True)
+ALL_VARIANTS = {**VARIANTS, "kernel": KERNEL}
 
 # Exit codes: kselftest's, and timeout(1)'s.
 PASS, SKIP, TIMED_OUT = 0, 4, 124
@@ -170,14 +176,17 @@ def only_flag(output):
                                 r"(0x\w+)$", line) for line in failures))
 
 
-def parse(lines):
+def parse(lines, this):
     run, running, output, head = Run(), None, [], []
     for line in lines:
         if line.startswith("@@ load name="):
             running, output = line.partition("=")[2], []
         elif line.startswith("@@ test "):
             _, _, code, ms, name = line.split(" ", 4)
-            run.tests[name] = Test(int(code), int(ms), only_flag(output))
+            code = int(code)
+            if this.modules:
+                name, code = selftests_kernel.loaded(name, code)
+            run.tests[name] = Test(code, int(ms), only_flag(output))
             running = None
         elif line.startswith("@@ word cpu "):
             head = line.split()[2:]
@@ -189,24 +198,32 @@ def parse(lines):
             output.append(line)
     if running:
         run.trouble = f"ended in {running}"
+    if this.modules:
+        for name, passed in selftests_kernel.parse(lines).items():
+            run.tests[name] = Test(0 if passed else 1, 0, False)
     return run
 
 
 def boot(title, kernel, files, variant):
     """Runs all tests on a kernel; goes on after one that crashed."""
-    arch = vm.ARCHES["x86_64"]
-    this = VARIANTS[variant]
-    log = LOGS / f"selftests-{variant}-{title}.log"
+    arch = vm.ARCHES[kernel.arch]
+    this = ALL_VARIANTS[variant]
+    log = LOGS / f"selftests-{arch.name}-{variant}-{title}.log"
     initramfs = kernel.build_dir / "selftests.cpio"
+    modules = selftests_kernel.MODULES if this.modules else ["test_module"]
     vm.write_initramfs(initramfs, {
-        **files, "test_module.ko": kernel.build_dir / "lib/test_module.ko"})
+        **files, **{f"{module}.ko": kernel.build_dir / f"lib/{module}.ko"
+                    for module in modules}})
     # Threads of its own for each CPU, so that changes come at any time, and
     # not just when one CPU's turn ends.
-    accel = ["-accel", "tcg,thread=multi", "-cpu", this.cpu]
+    accel = ["-accel", "tcg,thread=multi"]
+    append = f"{this.append} timeout={TEST_TIMEOUT}"
+    if arch.name == "x86_64":
+        accel += ["-cpu", this.cpu]
+        append = f"{CLOCK} {append}"
     try:
         lines = vm.boot(f"{variant}, {title}", arch,
-                        kernel.build_dir / arch.image, initramfs,
-                        f"{CLOCK} {this.append} timeout={TEST_TIMEOUT}", log,
+                        kernel.build_dir / arch.image, initramfs, append, log,
                         BOOT_TIMEOUT, accel=accel, isolate=this.isolated)
     except SystemExit as error:
         # It has said why. What is not its own end goes on.
@@ -214,12 +231,12 @@ def boot(title, kernel, files, variant):
             raise
         lines = [line.rstrip("\r") for line in
                  log.read_text(errors="replace").split("\n")]
-        run = parse(lines)
+        run = parse(lines, this)
         run.trouble = run.trouble or "ended early"
         return run
     finally:
         initramfs.unlink()
-    return parse(lines)
+    return parse(lines, this)
 
 
 # --- the verdict ---
@@ -267,7 +284,12 @@ class Verdict:
                 self.listed.setdefault((name, mine, theirs), []).append(variant)
         if ours.trouble:
             self.failure(variant, f"our kernel {ours.trouble}")
-        if VARIANTS[variant].isolated and not ours.found:
+        this = ALL_VARIANTS[variant]
+        if this.modules:
+            for group in selftests_kernel.GROUPS:
+                if not any(name.startswith(f"{group}/") for name in ours.tests):
+                    self.failure(variant, f"no test of {group} has run")
+        if (this.isolated or this.modules) and not ours.found:
             self.failure(variant, "no entry found work to do: the tests were "
                          "not disturbed")
 
@@ -281,52 +303,86 @@ class Verdict:
                   + ("all" if where == variants else " ".join(where)))
 
 
+# --- what is run ---
+
+def build_kernels(args, config=""):
+    kernels = {"ours": vm.build_kernel(args.arch, args.kernel, args.jobs,
+                                       config=config)}
+    if not args.no_stock:
+        kernels["stock"] = vm.build_kernel(args.arch, args.kernel, args.jobs,
+                                           stock=True, config=config)
+    return kernels
+
+
+def guest_files(args, kernels, program, lines):
+    """PID 1, and the list of tests that it runs."""
+    listing = BUILD / args.kernel / f"{program}-{args.arch}.tests"
+    listing.write_text("".join(f"{line}\n" for line in lines))
+    return {"init": vm.build_guest(vm.ARCHES[args.arch], args.kernel,
+                                   kernels["ours"].linux, program),
+            "tests": listing}
+
+
+def run_variant(variant, kernels, files, names, only, verdict, summary):
+    """Runs the tests (names, if they are known before) on the kernels."""
+    runs, rows = {}, []
+    for title, kernel in kernels.items():
+        started = time.monotonic()
+        runs[title] = boot(title, kernel, files, variant)
+        rows.append((variant, title, time.monotonic() - started))
+    names = names or sorted(name for name in
+                            {name for run in runs.values() for name in run.tests}
+                            if re.search(only, name))
+    verdict.compare(variant, names, runs["ours"], runs.get("stock"))
+    for variant, title, seconds in rows:
+        run = runs[title]
+        codes = [run.tests[name].code for name in names if name in run.tests]
+        summary.append((
+            variant, title, codes.count(PASS),
+            len(codes) - codes.count(PASS) - codes.count(SKIP),
+            codes.count(SKIP), len(names) - len(codes), run.found, seconds))
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--arch", choices=["x86_64"], default="x86_64")
+    parser.add_argument("--arch", choices=vm.ARCHES, default="x86_64")
     parser.add_argument("--kernel", default=common.KERNELS[0])
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--variant", nargs="+", choices=[*VARIANTS, "all"],
-                        default=["all"])
+    parser.add_argument("--variant", nargs="+", choices=[*ALL_VARIANTS, "all"],
+                        default=["all"],
+                        help="only x86_64 has others than kernel")
     parser.add_argument("--only", metavar="REGEX", default="",
                         help="the tests whose command this matches")
     parser.add_argument("--no-stock", action="store_true",
                         help="our kernel alone: a failure is one, but of a test "
                         "that is known to fail on any")
     args = parser.parse_args()
-
-    kernels = {"ours": vm.build_kernel(args.arch, args.kernel, args.jobs)}
-    if not args.no_stock:
-        kernels["stock"] = vm.build_kernel(args.arch, args.kernel, args.jobs,
-                                           stock=True)
-    programs = build_tests(args.kernel, args.jobs)
-    names = commands(programs, args.only)
-    if not names:
-        die(f"no test matches {args.only}")
-    listing = BUILD / args.kernel / "selftests-x86_64/tests"
-    # A tracer and its tracee are quicker on one CPU.
-    listing.write_text("".join(
-        f"{1 if name.startswith('x86/') else 3} {name}\n" for name in names))
-    files = {"init": vm.build_guest(vm.ARCHES[args.arch], args.kernel,
-                                    kernels["ours"].linux, "selftests"),
-             "tests": listing, **programs, **libraries()}
-
-    variants = list(VARIANTS) if "all" in args.variant else args.variant
-    verdict, summary = Verdict(), []
+    valid = ALL_VARIANTS if args.arch == "x86_64" else ["kernel"]
+    variants = [*valid] if "all" in args.variant else args.variant
     for variant in variants:
-        runs = {}
-        for title, kernel in kernels.items():
-            started = time.monotonic()
-            runs[title] = run = boot(title, kernel, files, variant)
-            codes = [test.code for test in run.tests.values()]
-            summary.append((
-                variant, title, codes.count(PASS),
-                len(codes) - codes.count(PASS) - codes.count(SKIP),
-                codes.count(SKIP), len(names) - len(codes), run.found,
-                time.monotonic() - started))
-        verdict.compare(variant, names, runs["ours"], runs.get("stock"))
+        if variant not in valid:
+            die(f"{args.arch} has no variant {variant}; valid: kernel")
+    verdict, summary = Verdict(), []
+
+    programs = [v for v in variants if v in VARIANTS]
+    if programs:
+        kernels = build_kernels(args)
+        found = build_tests(args.kernel, args.jobs)
+        names = commands(found, args.only)
+        if not names:
+            die(f"no test matches {args.only}")
+        # A tracer and its tracee are quicker on one CPU.
+        files = {**found, **libraries(), **guest_files(
+            args, kernels, "selftests",
+            (f"{1 if name.startswith('x86/') else 3} {name}" for name in names))}
+        for variant in programs:
+            run_variant(variant, kernels, files, names, "", verdict, summary)
+    if "kernel" in variants:
+        kernels = build_kernels(args, "selftests")
+        files = guest_files(args, kernels, "modules", selftests_kernel.loads())
+        run_variant("kernel", kernels, files, None, args.only, verdict, summary)
 
     verdict.table(variants)
     print("\nvariant         kernel  passed  failed  skipped  not run  "

@@ -57,19 +57,19 @@ class StockKernel(run_kunit.Kunit):
     """The same kernel without us: the untouched tree, and our configuration
     less our own options (kunit.py refuses those that it does not find)."""
 
-    def __init__(self, arch, kernel, jobs):
+    def __init__(self, arch, kernel, jobs, config=""):
         self.arch, self.jobs = arch, jobs
-        self.name = f"stock-{arch}"
+        self.name = f"stock-{arch}-{config}" if config else f"stock-{arch}"
         self.linux = BUILD / kernel / "stock"
         self.build_dir = BUILD / kernel / self.name
         self.log = LOGS / f"{self.name}-build.log"
-        config = BUILD / kernel / f"{self.name}.config"
+        merged = BUILD / kernel / f"{self.name}.config"
         self.options = [f"--arch={arch}", f"--build_dir={self.build_dir}",
-                        f"--kunitconfig={config}"]
+                        f"--kunitconfig={merged}"]
         if not self.linux.is_dir():
             unpack_stock(kernel, self.linux)
-        config.write_text("".join(
-            line for file in (".kunitconfig", f"configs/{arch}.config")
+        merged.write_text("".join(
+            line for file in run_kunit.config_files(arch, config)
             for line in (ROOT / "kunit" / file).open()
             if not line.startswith("CONFIG_CPUWORD")))
 
@@ -84,11 +84,12 @@ def unpack_stock(kernel, tree):
     unpacked.rename(tree)
 
 
-def build_kernel(arch, kernel, jobs, stock=False):
+def build_kernel(arch, kernel, jobs, stock=False, config=""):
     """Builds our kernel, or the stock one; returns it."""
     if not stock:
         overlay.tree(kernel)
-    built = (StockKernel if stock else run_kunit.Kunit)(arch, kernel, jobs)
+    built = (StockKernel if stock else run_kunit.Kunit)(arch, kernel, jobs,
+                                                        config)
     if not built.build():
         die(f"the kernel does not build; see {built.log}")
     return built

@@ -225,6 +225,20 @@ static inline void mount_all(void)
 	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
 }
 
+/* For the host: how much work entries found. */
+static inline void print_all_words(void)
+{
+	static char text[1 << 14];
+	char *line = text, *end;
+
+	if (slurp("/sys/kernel/debug/cpuword/cpus", text, 0, sizeof(text)) < 0)
+		return;
+	for (; (end = strchr(line, '\n')); line = end + 1) {
+		*end = 0;
+		printf("@@ word %s\n", line);
+	}
+}
+
 /* Does not return: PID 1 may not exit. */
 static inline void restart(void)
 {

@@ -239,20 +239,6 @@ static void run_tests(long timeout)
 	}
 }
 
-/* For the host: how much work entries found. */
-static void print_words(void)
-{
-	static char text[1 << 14];
-	char *line = text, *end;
-
-	if (slurp("/sys/kernel/debug/cpuword/cpus", text, 0, sizeof(text)) < 0)
-		return;
-	for (; (end = strchr(line, '\n')); line = end + 1) {
-		*end = 0;
-		printf("@@ word %s\n", line);
-	}
-}
-
 int main(void)
 {
 	const char *timeout = getenv("timeout");
@@ -281,7 +267,7 @@ int main(void)
 	else
 		run_tests(timeout ? atol(timeout) : 60);
 	drain_kmsg();
-	print_words();
+	print_all_words();
 	printf("@@ bye\n");
 	restart();
 	return 0;
