@@ -30,15 +30,15 @@ endif
 # What is meant for this Makefile must not reach the kernel's, which the tools
 # below start: not the variables, and not the flags.
 unexport MAKEFLAGS MFLAGS MAKELEVEL ARCH KERNEL JOBS VARIANT KDIR
-unexport LOAD COUNT SECONDS CPUS THRESHOLD MODULE OUT PARTS VMLINUX
+unexport LOAD COUNT SECONDS CPUS THRESHOLD MODULE OUT PARTS VMLINUX LEVEL ONLY
 .NOTPARALLEL:
 
 run_args = --arch $(ARCH) --kernel $(KERNEL) --jobs $(JOBS)
 noise_args = $(if $(LOAD),--load "$(LOAD)") $(if $(COUNT),--count "$(COUNT)") \
 	$(if $(THRESHOLD),--threshold "$(THRESHOLD)") $(if $(OUT),--out "$(OUT)")
 
-.PHONY: help setup tree kunit demo noise bench litmus model dangerzone selftests torture test \
-	apply clean
+.PHONY: help setup tree kunit demo noise bench litmus model dangerzone mutants \
+	selftests torture test apply clean
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 	@echo
@@ -48,6 +48,7 @@ help: ## list the targets
 	@echo "bench takes ARCH=all and PARTS= (of getpid,entry,broadcast,sources,grace)"
 	@echo "torture takes ARCH=all and SECONDS= (a test)"
 	@echo "dangerzone takes ARCH=all and VMLINUX= (a path)"
+	@echo "mutants takes LEVEL= and ONLY= (a pattern of names)"
 	@echo "KERNEL is one of $(KERNELS): $(KERNEL); JOBS: $(JOBS)"
 
 setup: ## install the packages that are missing (for ARCH, or for all)
@@ -85,6 +86,11 @@ dangerzone: ## what ARCH (or all) executes before the entry and after the exit h
 model: ## core's own code against two and three CPUs and NMIs, by CBMC
 	@tools/setup.sh model
 	@tools/model.py --jobs $(JOBS)
+
+mutants: ## faults made on purpose, one at a time: does a test notice?
+	@tools/setup.sh $(ARCHES) litmus model
+	@tools/mutants.py --kernel $(KERNEL) --jobs $(JOBS) \
+		$(if $(LEVEL),--level "$(LEVEL)") $(if $(ONLY),--only "$(ONLY)")
 
 selftests: ## the kernel's own tests on ARCH: stock kernel and ours
 	@tools/setup.sh $(ARCH) $(if $(filter x86_64,$(ARCH)),selftests)

@@ -12,6 +12,7 @@
 #include <linux/cacheflush.h>
 #include <linux/context_tracking.h>
 #include <linux/cpuword.h>
+#include <linux/jump_label.h>
 #include <linux/mm.h>
 
 #include <asm/cpuword.h>
@@ -158,6 +159,41 @@ static void entry_code_is_not_deferrable(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, cpuword_text_deferrable(kfree));
 }
 
+static DEFINE_STATIC_KEY_FALSE(entry_key);
+static DEFINE_STATIC_KEY_FALSE(other_key);
+
+static noinstr bool entry_branch(void)
+{
+	return static_branch_unlikely(&entry_key);
+}
+
+static noinline bool other_branch(void)
+{
+	return static_branch_unlikely(&other_key);
+}
+
+static void jump_label_of_entry_code_is_strict(struct kunit *test)
+{
+	struct cpuword_watched w = cpuword_watch(test);
+
+	if (!(arch_cpuword_accepts(CPUWORD_CTX_USER) & CPUWORD_ISYNC))
+		kunit_skip(test, "user mode does not accept this work here");
+	if (!IS_ENABLED(CONFIG_JUMP_LABEL))
+		kunit_skip(test, "no jump labels");
+
+	static_branch_enable(&other_key);
+	KUNIT_EXPECT_EQ(test, cpuword_user_work(w.user) & CPUWORD_ISYNC, CPUWORD_ISYNC);
+	KUNIT_EXPECT_TRUE(test, other_branch());
+
+	cpuword_user_syscall(test, w.user);
+	static_branch_enable(&entry_key);
+	KUNIT_EXPECT_EQ(test, cpuword_user_work(w.user) & CPUWORD_ISYNC, 0);
+	KUNIT_EXPECT_TRUE(test, entry_branch());
+
+	static_branch_disable(&entry_key);
+	static_branch_disable(&other_key);
+}
+
 static struct kunit_case hooks_cases[] = {
 	KUNIT_CASE(stale_translation_is_gone_after_tlb_work),
 	KUNIT_CASE(isync_work_alone_flushes_nothing),
@@ -167,6 +203,7 @@ static struct kunit_case hooks_cases[] = {
 	KUNIT_CASE(only_early_work_is_accepted),
 	KUNIT_CASE(implicit_work_is_accepted_work),
 	KUNIT_CASE(entry_code_is_not_deferrable),
+	KUNIT_CASE_SLOW(jump_label_of_entry_code_is_strict),
 	{}
 };
 

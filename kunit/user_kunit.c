@@ -252,6 +252,28 @@ static void late_work_runs_once_with_rcu_watching(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&late_runs), 2);
 }
 
+static void another_late_fn(void)
+{
+}
+
+static void late_bits_are_given_once(struct kunit *test)
+{
+	unsigned long works[CPUWORD_LATE_WIDTH], all = 0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(works); i++) {
+		works[i] = cpuword_late_register(another_late_fn);
+		KUNIT_EXPECT_TRUE(test, is_power_of_2(works[i]));
+		KUNIT_EXPECT_EQ(test, all & works[i], 0);
+		all |= works[i];
+	}
+	KUNIT_EXPECT_EQ(test, all, CPUWORD_LATE_MASK);
+	KUNIT_EXPECT_EQ(test, cpuword_late_register(late_fn), 0);
+
+	for (i = 0; i < ARRAY_SIZE(works); i++)
+		cpuword_late_unregister(works[i]);
+}
+
 /* --- Pin --- */
 
 static void pinned_cpu_stays_out_of_the_kernel(struct kunit *test)
@@ -437,6 +459,7 @@ static struct kunit_case user_cases[] = {
 	KUNIT_CASE_SLOW(broadcast_calls_those_who_refuse),
 	KUNIT_CASE_SLOW(user_is_spared_calls_for_the_kernel),
 	KUNIT_CASE(late_work_runs_once_with_rcu_watching),
+	KUNIT_CASE(late_bits_are_given_once),
 	KUNIT_CASE(pinned_cpu_stays_out_of_the_kernel),
 	KUNIT_CASE(cpu_in_system_call_cannot_be_pinned),
 	KUNIT_CASE_SLOW(grace_periods_do_not_interrupt_user_mode),

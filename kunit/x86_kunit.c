@@ -5,6 +5,7 @@
 #include <kunit/test.h>
 #include <linux/cpuword.h>
 #include <linux/ftrace.h>
+#include <linux/hw_breakpoint.h>
 #include <linux/io.h>
 #include <linux/kprobes.h>
 #include <linux/memory.h>
@@ -226,6 +227,32 @@ static void probe_is_deferred(struct kunit *test)
 	probe_once(test, &w, true);
 }
 
+/* --- The word --- */
+
+static void ignore_breakpoint(struct perf_event *event, struct perf_sample_data *data,
+			      struct pt_regs *regs)
+{
+}
+
+/* It would trap in the entry code. */
+static void word_takes_no_data_breakpoint(struct kunit *test)
+{
+	struct perf_event * __percpu *event;
+	struct perf_event_attr attr;
+
+	if (!IS_ENABLED(CONFIG_CPUWORD_ASM_ENTRY))
+		kunit_skip(test, "the entry code does not access the word");
+
+	hw_breakpoint_init(&attr);
+	attr.bp_addr = (unsigned long)cpuword_of(1);
+	attr.bp_len = HW_BREAKPOINT_LEN_8;
+	attr.bp_type = HW_BREAKPOINT_W;
+	event = register_wide_hw_breakpoint(&attr, ignore_breakpoint, NULL);
+	KUNIT_EXPECT_TRUE(test, IS_ERR((void __force *)event));
+	if (!IS_ERR((void __force *)event))
+		unregister_wide_hw_breakpoint(event);
+}
+
 static struct kunit_case x86_cases[] = {
 	KUNIT_CASE_SLOW(change_of_permissions_is_deferred),
 	KUNIT_CASE_SLOW(change_of_presence_is_strict),
@@ -234,6 +261,7 @@ static struct kunit_case x86_cases[] = {
 	KUNIT_CASE_SLOW(flush_before_a_table_is_freed),
 	KUNIT_CASE_SLOW(text_sync_is_strict_unless_deferrable),
 	KUNIT_CASE_SLOW(probe_is_deferred),
+	KUNIT_CASE(word_takes_no_data_breakpoint),
 	{}
 };
 

@@ -95,7 +95,7 @@ def weaken(text, process, old, new):
     return text[:body.start()] + changed + text[body.end():]
 
 
-def read_test(path, model):
+def read_test(path, model, weakened):
     """The test, and the variants that its comment asks for."""
     text = path.read_text()
     result = RESULT.search(text)
@@ -107,7 +107,7 @@ def read_test(path, model):
     # Not in the variants: herd7 may read "(*" in C as the start of a comment.
     bare = re.sub(r"^\(\*\n.*?\*\)\n", "", text, count=1, flags=re.M | re.S)
     tests = []
-    for suffix, (where, old, new) in changes(text):
+    for suffix, (where, old, new) in changes(text, weakened):
         name = f"{path.stem}{suffix}"
         if not suffix:
             tests.append(Test(name, text, expected, model=model))
@@ -119,16 +119,18 @@ def read_test(path, model):
     return tests
 
 
-def changes(text):
+def changes(text, weakened):
     """What is to be changed in the variants of a test, itself included."""
     found = DIRECTIVE.findall(text)
     if not found:
         raise Bad("no line 'Weakened:' or 'Strengthened:'")
+    if not weakened:
+        found = []
     return [("", ("", "", "")),
             *((f"+{n}", change) for n, change in enumerate(found, 1))]
 
 
-def read_compiled(path, compiler):
+def read_compiled(path, compiler, weakened):
     """As read_test(), for a test that is to be compiled. A change of P1 is one
     of the test; a change of a header is one of the code itself, and if it does
     not fit, the others may still say what is wrong with the code."""
@@ -137,7 +139,7 @@ def read_compiled(path, compiler):
     if not result:
         raise Bad("no line 'Result: Never' or 'Result: Sometimes'")
     tests = []
-    for suffix, (where, old, new) in changes(text):
+    for suffix, (where, old, new) in changes(text, weakened):
         name = f"{path.stem}{suffix}"
         expected = OPPOSITE[result[1]] if suffix else result[1]
         change = f"{where}: {old} -> {new}" if suffix else ""
@@ -210,6 +212,8 @@ def main():
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--kernel", default=common.KERNELS[0])
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--no-weakened", action="store_true",
+                        help="only the tests as they are")
     parser.add_argument("tests", nargs="*", help="names; all by default")
     args = parser.parse_args()
     common.check_kernel(args.kernel)
@@ -231,7 +235,8 @@ def main():
     tests = []
     for name in args.tests or files:
         try:
-            tests += read_test(files[name], model)
+            tests += read_test(files[name], model,
+                               not args.no_weakened)
         except Bad as error:
             tests.append(Test(name, "", "a test", seen=str(error)))
     for compiler in compilers:
@@ -240,7 +245,8 @@ def main():
             if not path.exists():
                 continue
             try:
-                tests += read_compiled(path, compiler)
+                tests += read_compiled(path, compiler,
+                                       not args.no_weakened)
             except Bad as error:
                 tests.append(Test(f"{compiler.arch}/{name}", "", "a test",
                                   seen=str(error)))

@@ -10,7 +10,9 @@ import argparse
 import concurrent.futures
 import os
 import re
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -22,7 +24,7 @@ import common
 from common import BUILD, LOGS, ROOT, die
 from litmus import Bad, substitute
 
-# Seconds for one run of CBMC; those here take less than a tenth on an idle CPU.
+# Seconds of CPU time for one run of CBMC; those here take less than a tenth.
 TIMEOUT = 300
 MODELS = ROOT / "tools" / "model"
 # What is checked, weakened variants included, can be looked at here.
@@ -41,6 +43,7 @@ CONFIGS = {
     "32": [],
     "64": ["-DCONFIG_64BIT"],
     "counter2": ["-DCONFIG_CPUWORD_TORTURE_COUNTER"],
+    "asm": ["-DCONFIG_CPUWORD_ASM_ENTRY"],
 }
 MEMORY = ["sc", "tso"]
 
@@ -94,16 +97,16 @@ class Cbmc:
         with self.lock:
             if self.stopped:
                 raise Stopped
-            proc = subprocess.Popen([*self.command, *args], text=True,
+            # Not a timeout: that would depend on what else is running.
+            proc = subprocess.Popen(["prlimit", f"--cpu={TIMEOUT}",
+                                     *self.command, *args], text=True,
                                     stdin=subprocess.DEVNULL,
                                     stdout=subprocess.PIPE,
                                     stderr=subprocess.STDOUT)
             self.running.add(proc)
-        try:
-            output = proc.communicate(timeout=TIMEOUT)[0]
-        except subprocess.TimeoutExpired:
-            proc.kill()
-            output = f"{proc.communicate()[0]}\nno answer in {TIMEOUT} seconds"
+        output = proc.communicate()[0]
+        if proc.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+            output += f"\nno answer in {TIMEOUT} seconds"
         with self.lock:
             self.running.remove(proc)
             if self.stopped:
@@ -115,6 +118,11 @@ class Cbmc:
             self.stopped = True
             for proc in self.running:
                 proc.kill()
+
+
+def cpu_time():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def find_cbmc():
@@ -270,8 +278,11 @@ def places(check, cbmc):
     return [f"(place)=={place}" for place in found]
 
 
-def part(check, cbmc, number, where):
-    """One run of a check that has to hold: what is wrong, or nothing."""
+def part(check, cbmc, number, where, first):
+    """One run of a check that has to hold: what is wrong, or nothing.  With
+    first it is left out once something has been found wrong."""
+    if first and check.seen:
+        return ""
     started = time.monotonic()
     name = f"{check.name}-{check.memory}-{check.config}-{number}"
     output = run(check, cbmc, name,
@@ -280,7 +291,9 @@ def part(check, cbmc, number, where):
     violated, wrong = verdict(output)
     check.seconds += time.monotonic() - started
     if violated:
-        return "violates " + " ".join(sorted(set(violated)))
+        wrong = "violates " + " ".join(sorted(set(violated)))
+    if first and wrong:
+        check.seen = wrong
     return wrong
 
 
@@ -326,7 +339,7 @@ def alone(check, cbmc):
     check.seconds = time.monotonic() - started
 
 
-def begin(check, cbmc, pool):
+def begin(check, cbmc, pool, first):
     """The tasks of a check, whose results are what is wrong."""
     if check.seen:
         return []
@@ -337,7 +350,7 @@ def begin(check, cbmc, pool):
     except Bad as error:
         check.seen = str(error)
         return []
-    return [pool.submit(part, check, cbmc, number, where)
+    return [pool.submit(part, check, cbmc, number, where, first)
             for number, where in enumerate(["false", *wheres])]
 
 
@@ -362,6 +375,8 @@ def main():
                         help="all by default")
     parser.add_argument("--no-weakened", action="store_true",
                         help="only what has to hold")
+    parser.add_argument("--first", action="store_true",
+                        help="leave a check once it is seen to fail")
     parser.add_argument("models", nargs="*", metavar="model",
                         help="NAME, NAME+3 for a weakened variant, NAME+ for\n"
                              "all of that model; everything by default")
@@ -397,7 +412,7 @@ def main():
     pool = concurrent.futures.ThreadPoolExecutor(args.jobs)
     try:
         progress = common.Progress("model")
-        tasks = [begin(check, cbmc, pool) for check in checks]
+        tasks = [begin(check, cbmc, pool, args.first) for check in checks]
         for check, its in zip(checks, tasks):
             progress.now = f"model: {check.name} {check.memory} {check.config}"
             finish(check, its, progress)
@@ -416,7 +431,8 @@ def main():
     failed = sum(not check.ok() for check in checks)
     if failed:
         print(f"see {LOGS / 'model.log'} and {MADE}")
-    print(f"\nin {common.elapsed(time.monotonic() - started)}"
+    print(f"\nin {common.elapsed(time.monotonic() - started)}, of CPU time "
+          f"{common.elapsed(cpu_time())}"
           f"\n{len(checks) - failed} passed, {failed} failed")
     sys.exit(1 if failed or not checks else 0)
 

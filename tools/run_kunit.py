@@ -171,8 +171,9 @@ class Kunit:
         show_end(self.log)
         return False
 
-    def run(self, variant_name, echo):
-        """Boots the kernel and runs all suites; returns the Result."""
+    def run(self, variant_name, echo, only=""):
+        """Boots the kernel and runs all suites, or those that the pattern
+        names; returns the Result."""
         arch = ARCHES[self.arch]
         variant = arch.variants[variant_name]
         result = Result(f"{self.arch}/{variant_name}")
@@ -189,6 +190,8 @@ class Kunit:
                            f"{machine}-accel {accel(self.arch)}")
         for word in f"{arch.kernel_args} {variant.kernel_args}".split():
             options.append(f"--kernel_args={word}")
+        if only:
+            options.append(only)
         # Each run's own, or a run that did not start would show the last one's.
         (self.build_dir / "test.log").unlink(missing_ok=True)
         # kunit.py ends a run after its timeout; the margin is for its own end.
@@ -299,7 +302,7 @@ def all_variants(arch, slow=True):
     return names
 
 
-def run_variants(arch, kernel, jobs, names):
+def run_variants(arch, kernel, jobs, names, only=""):
     """Runs these variants, each kernel built once; returns their Results."""
     results = []
     for config in dict.fromkeys(ARCHES[arch].variants[n].config for n in names):
@@ -309,7 +312,7 @@ def run_variants(arch, kernel, jobs, names):
             if ARCHES[arch].variants[name].config != config:
                 continue
             if built:
-                results.append(kunit.run(name, echo=len(names) == 1))
+                results.append(kunit.run(name, len(names) == 1, only))
             else:
                 results.append(Result(f"{arch}/{name} (no build)", failed=1))
     return results
@@ -346,6 +349,8 @@ def main():
     parser.add_argument("--kernel", default=common.KERNELS[0])
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--variant", default="default", help="a name, or all")
+    parser.add_argument("--only", default="", metavar="SUITE[.CASE]",
+                        help="a pattern of what to run")
     args = parser.parse_args()
     variants = ARCHES[args.arch].variants
     if args.variant not in (*variants, "all"):
@@ -354,7 +359,8 @@ def main():
     accel(args.arch)
     overlay.tree(args.kernel)
     names = all_variants(args.arch) if args.variant == "all" else [args.variant]
-    sys.exit(summary(run_variants(args.arch, args.kernel, args.jobs, names)))
+    sys.exit(summary(run_variants(args.arch, args.kernel, args.jobs, names,
+                                  args.only)))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Another CPU has all CPUs flush their TLBs, and CPU 0 may defer it.
+ * Another CPU has all CPUs flush their TLBs, and CPU 0 may defer it, or owe it
+ * already.
  *
  * CPUs: 2
  * NMIs: sc
  *
- * Weakened: stale: core.c: !__cpuword_defer(cpu, CPUWORD_TLB) -> false
+ * Weakened: lost: core.c: __cpumask_set_cpu(this_cpu, cpus); ->
+ * Weakened: stale: core.c: if (unlikely(!cpuword_user_owes(word, bits))) -> if (0)
+ * Weakened: stale: word.h: (word & (CPUWORD_WATCHING | CPUWORD_CTX_MASK | bits)) -> (word & (CPUWORD_CTX_MASK | bits))
  * Weakened: stale: core.c: if (__cpuword_defer(cpu, work)) __cpumask_clear_cpu(cpu, cpus); -> __cpuword_defer(cpu, work); __cpumask_clear_cpu(cpu, cpus);
  */
 #define WORK_1 CPUWORD_TLB
@@ -31,6 +34,8 @@ static void cpu1(void)
 {
 	struct cpumask cpus = { { BIT(0) } };
 
+	if (cpuword_defer(0, CPUWORD_TLB))
+		REACHED("work before");
 	changed[1] = 1;
 	if (nondet_bool()) {
 		on_each_cpu_deferrable(flush, NULL, CPUWORD_TLB);

@@ -3,7 +3,7 @@
  * Another CPU leaves CPU 0 a TLB flush and late work, at once, two times.
  *
  * CPUs: 2
- * Configurations: 32 counter2
+ * Configurations: 32 counter2 asm
  *
  * Weakened: stale under tso: core.c: smp_mb(); return __cpuword_defer(cpu, work); -> return __cpuword_defer(cpu, work);
  * Weakened: stale: word.h: !cpuword_in_eqs(old) || (work & ~accepts(cpuword_ctx(old))) -> (work & ~accepts(cpuword_ctx(old)))

@@ -8,7 +8,9 @@
  * NMIs: sc
  *
  * Weakened: excludes: core.c: (old & CPUWORD_PIN) && !in_nmi() -> (old & CPUWORD_PIN) && 0
+ * Weakened: stuck: core.c: (old & CPUWORD_PIN) && !in_nmi() -> (old & CPUWORD_PIN)
  * Weakened: idle: core.c: return arch_cpuword_accepts(ctx) | late; -> return CPUWORD_EARLY_MASK | late;
+ * Weakened: idle: core.c: ctx == CPUWORD_CTX_USER ? CPUWORD_LATE_MASK : 0 -> CPUWORD_LATE_MASK
  */
 #define PINNED
 #include "model.h"
@@ -27,5 +29,6 @@ static void cpu1(void)
 	if (nondet_bool())
 		pin();
 	else
-		property_idle(!cpuword_defer(0, CPUWORD_TLB));
+		property_idle(!cpuword_defer(0, nondet_bool() ? CPUWORD_TLB :
+						BIT(CPUWORD_LATE_SHIFT)));
 }

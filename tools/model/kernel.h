@@ -21,6 +21,7 @@ typedef unsigned long size_t;
 #define __initdata
 #define __read_mostly
 #define ____cacheline_aligned
+#define __aligned(x)
 #define likely(x)		(x)
 #define unlikely(x)		(x)
 #define READ_ONCE(x)		(x)
@@ -101,12 +102,16 @@ extern __CPROVER_thread_local int model_cpu;
 	type name[CPUS];			\
 	static const type model_init_##name
 #define DEFINE_PER_CPU(type, name) type name[CPUS]
+#define DECLARE_PER_CPU_PAGE_ALIGNED(type, name) DECLARE_PER_CPU_ALIGNED(type, name)
+#define DEFINE_PER_CPU_PAGE_ALIGNED(type, name) DEFINE_PER_CPU_ALIGNED(type, name)
 #define per_cpu_ptr(array, cpu)	(&(*(array))[cpu])
 #define this_cpu_ptr(array)	per_cpu_ptr(array, model_cpu)
 
-/* Statistics, which no property is about. */
+/* The word, as cpuword.v.counter; or statistics, which no property is about. */
+#define this_cpu_read(field)	raw_atomic_long_read(this_cpuword())
+#define this_cpu_add(field, n) ((#field)[sizeof("cpuword") - 1] != '.' ? (void)0 : \
+	raw_atomic_long_set(this_cpuword(), raw_atomic_long_read(this_cpuword()) + (n)))
 #define this_cpu_inc(field)	((void)0)
-#define this_cpu_add(field, n)	((void)0)
 #define __this_cpu_inc(field)	((void)0)
 #define raw_atomic_long_inc(v)	((void)(v))
 
@@ -118,9 +123,11 @@ typedef struct cpumask {
 extern struct cpumask model_online[1];
 
 #define cpu_online_mask		model_online
+#define small_cpumask_bits	CPUS
 #define cpumask_bits(mask)	((mask)->bits)
 #define cpumask_copy(to, from)	((void)(*(to) = *(from)))
 #define __cpumask_clear_cpu(cpu, mask) ((void)((mask)->bits[0] &= ~BIT(cpu)))
+#define __cpumask_set_cpu(cpu, mask) ((void)((mask)->bits[0] |= BIT(cpu)))
 #define for_each_cpu(cpu, mask)				\
 	for ((cpu) = 0; (cpu) < CPUS; (cpu)++)		\
 		if ((mask)->bits[0] & BIT(cpu))
@@ -134,6 +141,8 @@ void on_each_cpu_cond_mask(smp_cond_func_t cond, smp_call_func_t func,
 			   void *info, bool wait, const struct cpumask *mask);
 #define on_each_cpu_cond(cond, func, info, wait) \
 	on_each_cpu_cond_mask(cond, func, info, wait, cpu_online_mask)
+#define on_each_cpu_mask(mask, func, info, wait) \
+	on_each_cpu_cond_mask(NULL, func, info, wait, mask)
 
 bool in_nmi(void);
 void cpu_relax(void);
@@ -258,6 +267,8 @@ static inline long model_cmpxchg(atomic_long_t *v, long expected, long new)
 #define mutex_lock(mutex)	((void)0)
 #define mutex_unlock(mutex)	((void)0)
 
+#define DECLARE_TRACEPOINT(name)	extern int model_unused
+#define tracepoint_enabled(name)	false
 #define trace_cpuword_defer(...)	((void)0)
 #define trace_cpuword_run(...)		((void)0)
 #define trace_cpuword_defer_enabled()	false

@@ -31,7 +31,7 @@ bool nondet_bool(void);
 	property(others,   "other CPUs change nothing but work and PIN") \
 	property(clean,	   "in the kernel there is no work and no PIN")	\
 	property(excludes, "a pinned CPU is not in the kernel")		\
-	property(stuck,	   "no pin stays")				\
+	property(stuck,	   "no pin stays, and no NMI waits")		\
 	property(refused,  "a refusal leaves no bit")			\
 	property(lazy,	   "LAZY accepts nothing")			\
 	property(idle,	   "IDLE accepts no work")			\
@@ -148,6 +148,51 @@ static void model_isync(void)
 	accessed = true;
 	model_point(__COUNTER__);
 }
+
+#ifdef CONFIG_CPUWORD_ASM_ENTRY
+/*
+ * As x86's entry assembly has it.  With PTI it writes CR3, which is early work:
+ * it serialises, and flushes if the word says so.
+ */
+static __CPROVER_thread_local bool pti;
+
+bool model_entry_did(void)
+{
+	return pti;
+}
+
+static unsigned long user_enter(void)
+{
+	raw_atomic_long_fetch_add(CPUWORD_COUNTER_ONE - CPUWORD_CTX_USER,
+				  this_cpuword());
+	if (pti) {
+		if (raw_atomic_long_read(this_cpuword()) & CPUWORD_TLB)
+			model_flush_tlb();
+		model_isync();
+	}
+	return ct_state_user_entered();
+}
+
+static void user_leave(void)
+{
+	unsigned long word;
+
+	ct_state_user_leaving();
+	word = raw_atomic_long_read(this_cpuword());
+	raw_atomic_long_set_release(this_cpuword(), word + CPUWORD_COUNTER_ONE +
+				    CPUWORD_CTX_USER - CPUWORD_CTX_LAZY);
+}
+#else
+static unsigned long user_enter(void)
+{
+	return ct_state_enter(CPUWORD_CTX_USER);
+}
+
+static void user_leave(void)
+{
+	ct_state_exit(CPUWORD_CTX_USER);
+}
+#endif
 
 /* As ct_nmi_enter() and ct_nmi_exit() of the kernel have it. */
 static void nmi(void)
@@ -287,6 +332,7 @@ void cpu_relax(void)
 	bool nobody = others_are_done();
 	unsigned long word = this_cpuword()->counter;
 
+	property_stuck(!in_nmi());
 	property_stuck(!nobody || !(word & CPUWORD_PIN));
 	__CPROVER_assume(!(word & CPUWORD_PIN) && waits++ < WAITS);
 }
@@ -317,7 +363,7 @@ static void enter(enum cpuword_ctx ctx)
 	unsigned long owed;
 
 	stay++;
-	owed = ct_state_enter(ctx);
+	owed = ctx == CPUWORD_CTX_USER ? user_enter() : ct_state_enter(ctx);
 	use();
 	ct_state_entered(owed);
 	work();
@@ -339,7 +385,10 @@ static void interrupt(void)
 static void leave(enum cpuword_ctx ctx)
 {
 	stay++;
-	ct_state_exit(ctx);
+	if (ctx == CPUWORD_CTX_USER)
+		user_leave();
+	else
+		ct_state_exit(ctx);
 	model_point(__COUNTER__);
 	property_parity(!(own_counter & 1));
 }
@@ -486,6 +535,9 @@ int main(void)
 		cpuword[cpu] = model_init_cpuword;
 	begin(0);
 	own_counter = 1;
+#ifdef CONFIG_CPUWORD_ASM_ENTRY
+	pti = nondet_bool();
+#endif
 	cpuword_init();
 	if ((WORK_1 | WORK_2) & CPUWORD_LATE_MASK)
 		cpuword_late_register(late);

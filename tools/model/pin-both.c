@@ -5,6 +5,7 @@
  * CPUs: 3
  * Waits: 1
  * NMIs: sc
+ * Configurations: 32 asm
  *
  * Weakened: stale: core.c: old = cpuword_wait_pin(this_cpuword(), ctx); -> cpuword_wait_pin(this_cpuword(), ctx);
  * Weakened: warn: word.h: atomic_long_cmpxchg(w, old, old | bits) != old -> (atomic_long_set(w, old | bits), 0)

@@ -4,7 +4,7 @@
  *
  * CPUs: 2
  * Waits: 1
- * Configurations: 32 counter2
+ * Configurations: 32 counter2 asm
  *
  * Weakened: excludes: cpuword_ct.h: if (unlikely(old & (CPUWORD_PIN | CPUWORD_WORK_MASK))) -> if (unlikely(old & CPUWORD_WORK_MASK))
  * Weakened: excludes: word.h: !cpuword_in_eqs(old) || (old & CPUWORD_PIN) -> old & CPUWORD_PIN

@@ -10,6 +10,7 @@
 
 void model_flush_tlb(void);
 void model_isync(void);
+bool model_entry_did(void);
 
 static __always_inline void arch_cpuword_flush_tlb_kernel(void)
 {
@@ -24,6 +25,13 @@ static __always_inline void arch_cpuword_isync(void)
 }
 
 #define arch_cpuword_isync arch_cpuword_isync
+
+#ifdef CONFIG_CPUWORD_ASM_ENTRY
+static __always_inline bool arch_cpuword_entry_did(unsigned long work)
+{
+	return model_entry_did();
+}
+#endif
 
 static __always_inline unsigned long arch_cpuword_accepts(enum cpuword_ctx ctx)
 {
