@@ -120,7 +120,7 @@ our_warnings() { # log
 	NR == FNR { ours[$0]; next }
 	/^[^ ]+:[0-9]+:[0-9]+: / {
 		split($1, at, ":")
-		if (/: error: / && !/: error: incompatible types in comparison/ ||
+		if (/: error: / && !/: error: incompatible types in (comparison|conditional)/ ||
 		    at[1] in ours || at[1] ":" at[2] in ours)
 			print
 	}' <(our_lines) -

@@ -50,6 +50,7 @@ torture_param(int, nreaders, 2, "Number of reader threads, which send IPIs too")
 torture_param(int, nremappers, 2, "Number of threads that remap memory");
 torture_param(int, onoff_holdoff, 0, "Time after boot before CPU hotplugs (s)");
 torture_param(int, onoff_interval, 0, "Time between CPU hotplugs (ms), 0=disable");
+torture_param(int, patch_us, 5000, "Longest time between two patches by a thread (us)");
 torture_param(int, shutdown_secs, 0, "Shutdown time (s), 0=disable");
 torture_param(int, stat_interval, 15, "Number of seconds between stats printk()s, 0=disable");
 torture_param(int, stutter, 5, "Number of seconds to run/halt test, 0=disable");
@@ -67,6 +68,7 @@ static const struct {
 	{ "nremappers", &nremappers, MAX_REMAPPERS },
 	{ "onoff_holdoff", &onoff_holdoff, 3600 },
 	{ "onoff_interval", &onoff_interval, 3600 * MSEC_PER_SEC },
+	{ "patch_us", &patch_us, USEC_PER_SEC },
 	{ "shutdown_secs", &shutdown_secs, INT_MAX },
 	{ "stat_interval", &stat_interval, 3600 },
 	{ "stutter", &stutter, 3600 },
@@ -544,11 +546,15 @@ static struct cpumask pinned;
 static void pin_one(struct torture_random_state *rand)
 {
 	unsigned long before, after, flags, word;
+	unsigned int us = 30;
 	int cpu = random_cpu(rand);
 	bool shared;
 
 	if (cpumask_test_and_set_cpu(cpu, &pinned))
 		return;
+	/* Now and then so long that the CPU comes back, also if it is emulated. */
+	if (torture_random(rand) % 32 == 0)
+		us = 5000;
 
 	local_irq_save(flags);
 	if (!cpuword_pin(cpu)) {
@@ -559,7 +565,7 @@ static void pin_one(struct torture_random_state *rand)
 	shared = cpuword_pin(cpu);
 	if (torture_random(rand) % 2 && cpu_online(cpu))
 		cpuword_torture_nmi(cpu);
-	udelay(torture_random(rand) % 30);
+	udelay(torture_random(rand) % us);
 	word = atomic_long_read(cpuword_of(cpu));
 	after = READ_ONCE(per_cpu(steps, cpu));
 	cpuword_unpin(cpu);
@@ -609,7 +615,7 @@ static int cpuword_torture_patcher(void *arg)
 		t->patch(t->gen.begun);
 		publish(&t->gen);
 		atomic_long_inc(&patches);
-		torture_delay(&rand, 5000);
+		torture_delay(&rand, patch_us + 1);
 		stutter_wait("cpuword_torture_patcher");
 	} while (!torture_must_stop());
 	torture_kthread_stopping("cpuword_torture_patcher");
@@ -632,9 +638,11 @@ static int cpuword_torture_later(void *arg)
 static int cpuword_torture_pinner(void *arg)
 {
 	DEFINE_TORTURE_RANDOM(rand);
+	unsigned int n;
 
 	do {
-		pin_one(&rand);
+		for (n = torture_random(&rand) % 16; n; n--)
+			pin_one(&rand);
 		torture_delay(&rand, 500);
 		stutter_wait("cpuword_torture_pinner");
 	} while (!torture_must_stop());
@@ -709,9 +717,9 @@ static int cpuword_torture_stats(void *arg)
 static void print_parameters(const char *tag)
 {
 	pr_alert(TORTURE_TYPE TORTURE_FLAG
-		 "--- %s: nlaters=%d npatchers=%d npinners=%d nreaders=%d nremappers=%d onoff_holdoff=%d onoff_interval=%d shutdown_secs=%d stat_interval=%d stutter=%d verbose=%d\n",
+		 "--- %s: nlaters=%d npatchers=%d npinners=%d nreaders=%d nremappers=%d onoff_holdoff=%d onoff_interval=%d patch_us=%d shutdown_secs=%d stat_interval=%d stutter=%d verbose=%d\n",
 		 tag, nlaters, npatchers, npinners, nreaders, nremappers, onoff_holdoff,
-		 onoff_interval, shutdown_secs, stat_interval, stutter, verbose);
+		 onoff_interval, patch_us, shutdown_secs, stat_interval, stutter, verbose);
 }
 
 /* A test that did nothing has not succeeded. */

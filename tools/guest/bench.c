@@ -147,8 +147,7 @@ static void spin_on_all(int cpus)
 		put(join(path, "/sys/devices/system/cpu/cpu", itoa(cpu),
 			 "/online", NULL), "1");
 		/* The scheduler's own interrupts of a task that spins. */
-		put(join(path, "/sys/kernel/debug/sched/fair_server/cpu",
-			 itoa(cpu), "/runtime", NULL), "0");
+		stop_fair_server(cpu);
 	}
 	/* Not before: emulation has the CPUs share the host's. */
 	for (cpu = 1; cpu < cpus; cpu++)

@@ -184,6 +184,21 @@ static inline int put(const char *path, const char *text)
 	return n == len ? 0 : -1;
 }
 
+/*
+ * Turn off the scheduler's server for ordinary tasks on @cpu. From there, since
+ * to stop one that is not at work makes 6.12 warn; then go to CPU 0. Returns 0
+ * or -1.
+ */
+static inline int stop_fair_server(int cpu)
+{
+	char path[PATH];
+	int err = pin_to(cpu) ||
+		  put(join(path, "/sys/kernel/debug/sched/fair_server/cpu",
+			   itoa(cpu), "/runtime", NULL), "0");
+
+	return pin_to(0) || err ? -1 : 0;
+}
+
 /* The CPUs of a list such as "1-3,5", of which there are at most MAX_CPUS. */
 static inline int parse_cpus(const char *list, int *cpus)
 {

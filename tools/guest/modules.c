@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * PID 1 of `make selftests` in its variant "kernel". Loads the modules that
- * /tests lists, with their parameters: they are the kernel's own tests. Meanwhile
- * a task on each isolated CPU spins in user mode, and finds there what they left
- * it to do. A line that starts with "@@ " is for the host (tools/selftests.py).
+ * /tests lists, with their parameters: they are the kernel's own tests.
+ * Meanwhile a task on each isolated CPU spins in user mode, and finds what they
+ * left it to do whenever it enters the kernel. A line that starts with "@@ " is
+ * for the host (tools/selftests.py).
  */
 #include "guest.h"
 
 #define MAX_MODULES 16
 
 /* Long enough in user mode to be seen there, and often enough in the kernel. */
-static void spin(int cpu)
+static void spin(int cpu, uint64_t stay)
 {
-	long i;
+	uint64_t start;
 
 	if (pin_to(cpu))
 		exit(1);
 	for (;;) {
-		for (i = 0; i < 1000000; i++)
-			__asm__ volatile("" : : : "memory");
+		for (start = cycles(); cycles() - start < stay;)
+			relax();
 		getppid();
 	}
 }
@@ -26,12 +27,13 @@ static void spin(int cpu)
 static int start_spinners(void)
 {
 	int cpus[MAX_CPUS], nr = isolated_cpus(cpus), i;
+	uint64_t stay = cycles_hz() / 50;
 	pid_t pid;
 
 	for (i = 0; i < nr; i++) {
 		pid = fork();
 		if (!pid)
-			spin(cpus[i]);
+			spin(cpus[i], stay);
 		if (pid < 0)
 			return -1;
 	}

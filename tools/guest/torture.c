@@ -36,11 +36,9 @@ static void tell(const char *what, int err, const char *module)
  */
 static void stop_fair_servers(void)
 {
-	char path[PATH];
 	int cpu = 0;
 
-	while (!put(join(path, "/sys/kernel/debug/sched/fair_server/cpu", itoa(cpu),
-			 "/runtime", NULL), "0"))
+	while (!stop_fair_server(cpu))
 		cpu++;
 }
 
