@@ -137,6 +137,34 @@ static void cpu_in_system_call_refuses(struct kunit *test)
 	cpuword_user_wait_done(test, user, command);
 }
 
+static int untracked_cpu(struct kunit *test)
+{
+	int cpu;
+
+	for_each_online_cpu(cpu)
+		if (!context_tracking_enabled_cpu(cpu))
+			return cpu;
+	kunit_skip(test, "every CPU is tracked");
+}
+
+static void untracked_user_mode_is_watched(struct kunit *test)
+{
+	struct cpuword_user *user = cpuword_user_start(test, untracked_cpu(test));
+	struct seen seen = {};
+	unsigned int i;
+
+	user->syscall = look_syscall;
+	user->data = &seen;
+	for (i = 0; i < 3; i++) {
+		KUNIT_EXPECT_FALSE(test, cpuword_defer(user->cpu, CPUWORD_TLB));
+		KUNIT_EXPECT_TRUE(test, word_of(user->cpu) & CPUWORD_WATCHING);
+		cpuword_user_syscall(test, user);
+		KUNIT_EXPECT_EQ(test, cpuword_ctx(seen.word), CPUWORD_CTX_KERNEL);
+		KUNIT_EXPECT_TRUE(test, seen.word & CPUWORD_WATCHING);
+		KUNIT_EXPECT_EQ(test, seen.word & (CPUWORD_PIN | CPUWORD_WORK_MASK), 0);
+	}
+}
+
 static void mark_cpu(void *cpus)
 {
 	/* Several CPUs at a time. */
@@ -456,6 +484,7 @@ static struct kunit_case user_cases[] = {
 	KUNIT_CASE(mask_comes_back_with_those_who_refuse),
 	KUNIT_CASE(cpu_in_system_call_refuses),
 	KUNIT_CASE(idle_cpu_refuses),
+	KUNIT_CASE(untracked_user_mode_is_watched),
 	KUNIT_CASE_SLOW(broadcast_calls_those_who_refuse),
 	KUNIT_CASE_SLOW(user_is_spared_calls_for_the_kernel),
 	KUNIT_CASE(late_work_runs_once_with_rcu_watching),

@@ -4,6 +4,7 @@
  * written to the root file system, started on a given CPU, and steered through
  * a shared page, so that telling it what to do does not interrupt it.
  */
+#include <linux/context_tracking.h>
 #include <linux/cpuword.h>
 #include <linux/delay.h>
 #include <linux/file.h>
@@ -172,9 +173,11 @@ struct cpuword_user *cpuword_user_start(struct kunit *test, int cpu)
 }
 
 /**
- * cpuword_user_wait_spinning - wait until a task is in user mode, unwatched
+ * cpuword_user_wait_spinning - wait until a task is in user mode
  * @test: the test, which fails if that takes too long
  * @user: the task
+ *
+ * On a CPU that is tracked, until its word says so.
  */
 void cpuword_user_wait_spinning(struct kunit *test, struct cpuword_user *user)
 {
@@ -184,8 +187,9 @@ void cpuword_user_wait_spinning(struct kunit *test, struct cpuword_user *user)
 	for (;;) {
 		word = atomic_long_read(cpuword_of(user->cpu));
 		if (READ_ONCE(user->shared->ready) &&
-		    cpuword_ctx(word) == CPUWORD_CTX_USER &&
-		    !(word & CPUWORD_WATCHING))
+		    (!context_tracking_enabled_cpu(user->cpu) ||
+		     (cpuword_ctx(word) == CPUWORD_CTX_USER &&
+		      !(word & CPUWORD_WATCHING))))
 			return;
 		if (time_after(jiffies, end))
 			KUNIT_FAIL_AND_ABORT(test, "CPU %d is not in user mode: word %#lx",

@@ -65,15 +65,12 @@ ARCHES = {
         "centry": Variant("max", config="centry"),
         "debug": Variant("max", config="debug"),
         "kasan": Variant("max", config="kasan", slow=True),
-        "kcsan": Variant("max", config="kcsan", slow=True),
     }),
     "arm64": Arch(cross_compile="aarch64-linux-gnu-", variants={
         "default": Variant("max,pauth-impdef=on"),
         "kpti": Variant("max,pauth-impdef=on", "kpti=1"),
         "track": Variant("max,pauth-impdef=on", "cpuword.track=all"),
         "tlbi": Variant("max,pauth-impdef=on", "cpuword.tlbi=deferred"),
-        "kasan": Variant("max,pauth-impdef=on", config="kasan", slow=True),
-        "kcsan": Variant("max,pauth-impdef=on", config="kcsan", slow=True),
     }),
     "riscv": Arch(cross_compile="riscv64-linux-gnu-", variants={
         "default": Variant("rv64"),
@@ -81,7 +78,6 @@ ARCHES = {
         # With an interrupt controller of its own the kernel sends IPIs where
         # otherwise it asks the firmware for remote fences.
         "aia": Variant("rv64", machine="aia=aplic-imsic"),
-        "kasan": Variant("rv64", config="kasan", slow=True),
     }),
 }
 
@@ -92,12 +88,6 @@ SPLAT = re.compile(r"\b(WARNING: CPU: |WARNING: (possible|inconsistent|"
                    r"INFO: rcu_.* detected|INFO: task .* blocked).*")
 # Of so many: the rest is likely to follow from these.
 SPLATS_SHOWN = 20
-
-# A data race by the function of each access; one alone, with an offset, if
-# KCSAN only saw the value change.
-RACE = re.compile(r"BUG: KCSAN: \S+ in ([^\s+]+)(?:\+\S+)?(?: / (\S+))?")
-# Those of the stock kernel: "<arch> <function> / <function>" a line.
-STOCK_RACES = ROOT / "tools" / "kcsan-stock.txt"
 
 
 @dataclass
@@ -132,9 +122,10 @@ class Kunit:
     """The kernel with our suites built in for one architecture (and one
     configuration, if not the default one), and runs of it."""
 
-    def __init__(self, arch, kernel, jobs, config=""):
+    def __init__(self, arch, kernel, jobs, config="", timeout=TIMEOUT):
         self.arch = arch
         self.jobs = jobs
+        self.timeout = timeout
         self.name = f"{arch}-{config}" if config else arch
         self.linux = BUILD / kernel / "linux"
         self.build_dir = BUILD / kernel / f"kunit-{self.name}"
@@ -182,7 +173,7 @@ class Kunit:
         report = base.with_suffix(".json")
         for old in (log, report):
             old.unlink(missing_ok=True)
-        options = [f"--timeout={TIMEOUT}", f"--json={report}"]
+        options = [f"--timeout={self.timeout}", f"--json={report}"]
         if arch.qemu:
             # The last -cpu and -m on QEMU's command line are the ones it uses.
             machine = f"-machine {variant.machine} " if variant.machine else ""
@@ -197,13 +188,13 @@ class Kunit:
         # kunit.py ends a run after its timeout; the margin is for its own end.
         started = time.monotonic()
         status = self.kunit_py(f"running {result.name}", "exec", options, log,
-                               timeout=TIMEOUT + 60, echo=echo)
+                               timeout=self.timeout + 60, echo=echo)
         result.seconds = time.monotonic() - started
         trouble = count(result, report)
         console = base.with_suffix(".console.log")
         try:
             shutil.copyfile(self.build_dir / "test.log", console)
-            found = splats(console.read_text(errors="replace"), self.arch)
+            found = splats(console.read_text(errors="replace"))
         except FileNotFoundError:
             trouble.append("no kernel was started")
             found = []
@@ -211,8 +202,8 @@ class Kunit:
             trouble.append(f"the kernel reported: {splat}")
         if len(found) > SPLATS_SHOWN:
             trouble.append(f"and {len(found) - SPLATS_SHOWN} more")
-        if status != 0 and result.seconds >= TIMEOUT:
-            trouble.append(f"stopped after {TIMEOUT} seconds")
+        if status != 0 and result.seconds >= self.timeout:
+            trouble.append(f"stopped after {self.timeout} seconds")
         elif status != 0 and not trouble:
             trouble.append("crashed")
         # Trouble with no failed test to show for it: the run is the failure.
@@ -226,20 +217,10 @@ class Kunit:
         return result
 
 
-def race_of(line):
-    """The functions of the data race that a line reports, in its order."""
-    race = RACE.search(line)
-    return race and " / ".join(filter(None, race.groups()))
-
-
-def splats(console, arch):
-    """What the kernel found wrong with itself, each once, but for data races
-    that the stock kernel has."""
-    known = {line.strip() for line in STOCK_RACES.read_text().splitlines()}
-    found = dict.fromkeys(
-        splat[0].strip() for splat in SPLAT.finditer(console)
-        if f"{arch} {race_of(splat[0])}" not in known)
-    return list(found)
+def splats(console):
+    """What the kernel found wrong with itself, each once."""
+    return list(dict.fromkeys(splat[0].strip()
+                              for splat in SPLAT.finditer(console)))
 
 
 def count(result, report):
@@ -302,11 +283,11 @@ def all_variants(arch, slow=True):
     return names
 
 
-def run_variants(arch, kernel, jobs, names, only=""):
+def run_variants(arch, kernel, jobs, names, only="", timeout=TIMEOUT):
     """Runs these variants, each kernel built once; returns their Results."""
     results = []
     for config in dict.fromkeys(ARCHES[arch].variants[n].config for n in names):
-        kunit = Kunit(arch, kernel, jobs, config)
+        kunit = Kunit(arch, kernel, jobs, config, timeout)
         built = kunit.build()
         for name in names:
             if ARCHES[arch].variants[name].config != config:
@@ -351,6 +332,8 @@ def main():
     parser.add_argument("--variant", default="default", help="a name, or all")
     parser.add_argument("--only", default="", metavar="SUITE[.CASE]",
                         help="a pattern of what to run")
+    parser.add_argument("--timeout", type=int, default=TIMEOUT,
+                        metavar="SECONDS", help="for a boot")
     args = parser.parse_args()
     variants = ARCHES[args.arch].variants
     if args.variant not in (*variants, "all"):
@@ -360,7 +343,7 @@ def main():
     overlay.tree(args.kernel)
     names = all_variants(args.arch) if args.variant == "all" else [args.variant]
     sys.exit(summary(run_variants(args.arch, args.kernel, args.jobs, names,
-                                  args.only)))
+                                  args.only, args.timeout)))
 
 
 if __name__ == "__main__":

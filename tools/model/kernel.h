@@ -22,6 +22,7 @@ typedef unsigned long size_t;
 #define __read_mostly
 #define ____cacheline_aligned
 #define __aligned(x)
+#define IS_ENABLED(option)	0
 #define likely(x)		(x)
 #define unlikely(x)		(x)
 #define READ_ONCE(x)		(x)
