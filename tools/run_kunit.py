@@ -23,6 +23,8 @@ TIMEOUT = 300
 
 # An oops ends the run at once, not at its timeout.
 KERNEL_ARGS = "nohz_full=1-3 oops=panic panic=-1"
+# More of the accesses are watched than one in 4000, as KCSAN would.
+KCSAN_ARGS = "kcsan.skip_watch=200"
 
 
 @dataclass
@@ -65,12 +67,15 @@ ARCHES = {
         "centry": Variant("max", config="centry"),
         "debug": Variant("max", config="debug"),
         "kasan": Variant("max", config="kasan", slow=True),
+        "kcsan": Variant("max", KCSAN_ARGS, config="kcsan", slow=True),
     }),
     "arm64": Arch(cross_compile="aarch64-linux-gnu-", variants={
         "default": Variant("max,pauth-impdef=on"),
         "kpti": Variant("max,pauth-impdef=on", "kpti=1"),
         "track": Variant("max,pauth-impdef=on", "cpuword.track=all"),
         "tlbi": Variant("max,pauth-impdef=on", "cpuword.tlbi=deferred"),
+        "kcsan": Variant("max,pauth-impdef=on", KCSAN_ARGS, config="kcsan",
+                         slow=True),
     }),
     "riscv": Arch(cross_compile="riscv64-linux-gnu-", variants={
         "default": Variant("rv64"),
@@ -88,6 +93,12 @@ SPLAT = re.compile(r"\b(WARNING: CPU: |WARNING: (possible|inconsistent|"
                    r"INFO: rcu_.* detected|INFO: task .* blocked).*")
 # Of so many: the rest is likely to follow from these.
 SPLATS_SHOWN = 20
+
+# A data race by the function of each access; one alone, with an offset, if
+# KCSAN only saw the value change.
+RACE = re.compile(r"BUG: KCSAN: \S+ in ([^\s+]+)(?:\+\S+)?(?: / (\S+))?")
+# Those of the stock kernel, by the same: one a line.
+STOCK_RACES = ROOT / "tools" / "kcsan-stock.txt"
 
 
 @dataclass
@@ -217,10 +228,19 @@ class Kunit:
         return result
 
 
+def race_of(line):
+    """The functions of the data race that a line reports, in its order."""
+    race = RACE.search(line)
+    return race and " / ".join(filter(None, race.groups()))
+
+
 def splats(console):
-    """What the kernel found wrong with itself, each once."""
+    """What the kernel found wrong with itself, each once, but for data races
+    that the stock kernel has."""
+    known = STOCK_RACES.read_text().splitlines()
     return list(dict.fromkeys(splat[0].strip()
-                              for splat in SPLAT.finditer(console)))
+                              for splat in SPLAT.finditer(console)
+                              if race_of(splat[0]) not in known))
 
 
 def count(result, report):
