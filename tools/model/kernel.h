@@ -129,6 +129,7 @@ extern struct cpumask model_online[1];
 #define cpumask_copy(to, from)	((void)(*(to) = *(from)))
 #define __cpumask_clear_cpu(cpu, mask) ((void)((mask)->bits[0] &= ~BIT(cpu)))
 #define __cpumask_set_cpu(cpu, mask) ((void)((mask)->bits[0] |= BIT(cpu)))
+#define cpumask_weight(mask)	hweight_long((mask)->bits[0])
 #define for_each_cpu(cpu, mask)				\
 	for ((cpu) = 0; (cpu) < CPUS; (cpu)++)		\
 		if ((mask)->bits[0] & BIT(cpu))

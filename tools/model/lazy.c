@@ -4,6 +4,7 @@
  * one may have found it in user mode before.
  *
  * CPUs: 2
+ * Waits: 1
  * NMIs: sc
  *
  * Weakened: lazy: word.h: return !(word & CPUWORD_WATCHING); -> return cpuword_ctx(word) != CPUWORD_CTX_KERNEL;

@@ -227,13 +227,12 @@ bool in_nmi(void)
 #endif
 
 static __CPROVER_thread_local int stay;
-static __CPROVER_thread_local bool settled;
 
 void model_point(int site)
 {
 	int place;
 
-	if (model_cpu || nmi_depth || settled || !accessed)
+	if (model_cpu || nmi_depth || !accessed)
 		return;
 	accessed = false;
 	/* By this name model.py finds all of them. */
@@ -394,33 +393,35 @@ static void leave(enum cpuword_ctx ctx)
 }
 
 /*
- * Once the others have done all, CPU 0 enters again, and has done all, too.
- * That is without NMIs: the entry before may come as late, and has them.
+ * Once the others have done all, what they left has been done, or is there for
+ * the next entry, which does it as this one has.
  */
 static void settle(enum cpuword_ctx ctx)
 {
+	unsigned long word;
+
 	leave(ctx);
 	__CPROVER_assume(others_are_done());
 	REACHED("the end");
-	property_stuck(!(cpuword[0].v.counter & CPUWORD_PIN));
-	settled = true;
-	enter(ctx);
+	word = cpuword[0].v.counter;
+	property_stuck(!(word & CPUWORD_PIN));
 
 	if (WORK_1 & CPUWORD_TLB)
-		property_lost(translated[1] >= gone[1]);
+		property_lost((word & CPUWORD_TLB) || translated[1] >= gone[1]);
 	if (WORK_1 & CPUWORD_ISYNC)
-		property_lost(fetched[1] >= gone[1]);
+		property_lost((word & CPUWORD_ISYNC) || fetched[1] >= gone[1]);
 	if (WORK_1 & CPUWORD_LATE_MASK)
-		property_lost(late_seen[1] >= gone[1]);
+		property_lost((word & CPUWORD_LATE_MASK) || late_seen[1] >= gone[1]);
 #if CPUS > 2
 	if (WORK_2 & CPUWORD_TLB)
-		property_lost(translated[2] >= gone[2]);
+		property_lost((word & CPUWORD_TLB) || translated[2] >= gone[2]);
 	if (WORK_2 & CPUWORD_ISYNC)
-		property_lost(fetched[2] >= gone[2]);
+		property_lost((word & CPUWORD_ISYNC) || fetched[2] >= gone[2]);
 	if (WORK_2 & CPUWORD_LATE_MASK)
-		property_lost(late_seen[2] >= gone[2]);
+		property_lost((word & CPUWORD_LATE_MASK) || late_seen[2] >= gone[2]);
 #endif
-	property_once(late_runs == late_left[1] + late_left[CPUS - 1] * (CPUS > 2));
+	property_once(late_runs + !!(word & CPUWORD_LATE_MASK) ==
+		      late_left[1] + late_left[CPUS - 1] * (CPUS > 2));
 }
 
 /* --- The other CPUs --- */
