@@ -44,7 +44,7 @@ SIMPLE = [
     # By how many there were and how many of them compiled.
     (re.compile(r"test_bpf: (?P<name>.*Summary: \d+ PASSED, "
                 r"(?:(?P<good>0)|\d+) FAILED.*)"), "bpf/{name}"),
-    (re.compile(r"test_vmalloc: Summary: (?P<name>\w+) passed: \d+ failed: "
+    (re.compile(r"Summary: (?P<name>\w+) passed: \d+ failed: "
                 r"(?:(?P<good>0)|\d+) "), "vmalloc/{name}"),
 ]
 
