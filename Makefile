@@ -47,7 +47,7 @@ help: ## list the targets
 	@echo "noise takes SECONDS= (a load), CPUS= (a list), MODULE= (a path) as well"
 	@echo "bench takes ARCH=all and PARTS= (of getpid,entry,broadcast,sources,grace)"
 	@echo "torture takes ARCH=all and SECONDS= (a test)"
-	@echo "dangerzone takes ARCH=all and VMLINUX= (a path)"
+	@echo "dangerzone takes ARCH=all, VARIANT= and VMLINUX= (a path)"
 	@echo "mutants takes LEVEL= and ONLY= (a pattern of names)"
 	@echo "KERNEL is one of $(KERNELS): $(KERNEL); JOBS: $(JOBS)"
 
@@ -81,7 +81,7 @@ litmus: ## the claims about memory ordering, by herd7
 
 dangerzone: ## what ARCH (or all) executes before the entry and after the exit hook
 	@tools/setup.sh $(if $(filter all,$(ARCH)),$(ARCHES),$(ARCH))
-	@tools/dangerzone.py $(run_args) $(if $(VMLINUX),--vmlinux "$(VMLINUX)")
+	@tools/dangerzone.py $(run_args) --variant "$(VARIANT)" $(if $(VMLINUX),--vmlinux "$(VMLINUX)")
 
 model: ## core's own code against two and three CPUs and NMIs, by CBMC
 	@tools/setup.sh model

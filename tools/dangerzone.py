@@ -41,12 +41,13 @@ class Report:
             raise BadImage(f"{self.image.path} is no kernel with cpuword")
         summaries = []
         entries = {**self._entries("entry"), **self._entries("entry-nmi")}
-        if self.image.address("ct_user_entered") is None:
+        if not walker.hooks_in_assembly:
             entries.update(self._entries("entry-c"))
         for name, address in entries.items():
             summary = walker.enter(address)
             summaries.append(summary)
-            trouble = self._findings(name, summary, ENTRY)
+            trouble = (self._findings(name, summary, ENTRY) or
+                       self._findings(name, summary, USER))
             hooks = summary.hooks if self.rules.find("entry-nmi", name) else [
                 hook for hook in summary.hooks
                 if not self.rules.find("nmi", hook)]
@@ -59,8 +60,17 @@ class Report:
                                 f"{', '.join(sorted(summary.hooks))}"))
         if not summaries:
             raise BadImage(f"{self.image.path} has none of the entries")
-        for address in self._entries("start").values():
-            summaries.append(walker.enter(address, USER))
+        for name, address in self._entries("work").items():
+            summary = walker.enter(address)
+            self.checks.append((f"work {name}",
+                                self._findings(name, summary, ENTRY),
+                                f"{len(summary.insns)} instructions"))
+        for name, address in self._entries("start").items():
+            summary = walker.enter(address, USER)
+            summaries.append(summary)
+            self.checks.append((f"start {name}",
+                                self._findings(name, summary, USER),
+                                "leaves by the exit hook"))
         hooks = set().union(*(summary.published for summary in summaries))
         for rule in self.rules.of("exit"):
             if rule.pattern in hooks:
@@ -133,13 +143,16 @@ class Report:
         return sum(1 for _, trouble, _ in self.checks if trouble)
 
 
-def built(arch, kernel, jobs):
+def built(arch, variant, kernel, jobs):
     """The kernel that make kunit builds."""
-    file = BUILD / kernel / f"kunit-{arch}" / "vmlinux"
-    if not file.exists():
-        overlay.tree(kernel)
-        if not run_kunit.Kunit(arch, kernel, jobs).build():
-            die(f"there is no kernel for {arch}")
+    variants = run_kunit.ARCHES[arch].variants
+    if variant not in variants:
+        die(f"{arch} has no variant {variant}; valid: {' '.join(variants)}")
+    overlay.tree(kernel)
+    kunit = run_kunit.Kunit(arch, kernel, jobs, variants[variant].config)
+    file = kunit.build_dir / "vmlinux"
+    if not file.exists() and not kunit.build():
+        die(f"there is no kernel for {arch}/{variant}")
     return file
 
 
@@ -148,6 +161,8 @@ def main():
     parser.add_argument("--arch", choices=[*ARCHES, "all"], default="x86_64")
     parser.add_argument("--kernel", default=common.KERNELS[0])
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--variant", default="default",
+                        help="the kernel of this KUnit variant")
     parser.add_argument("--vmlinux", type=Path,
                         help="this kernel, not the one that make kunit builds")
     parser.add_argument("--selftest", action="store_true",
@@ -166,7 +181,8 @@ def main():
                 passed, failed = passed + good, failed + bad
         else:
             files = [args.vmlinux] if args.vmlinux else [
-                built(arch, args.kernel, args.jobs) for arch in arches]
+                built(arch, args.variant, args.kernel, args.jobs)
+                for arch in arches]
             for file in files:
                 print(f"{file}:", flush=True)
                 report = Report(file)

@@ -45,7 +45,7 @@ class Rules:
              "alternative", "late-alternative", "indirect", "call"}
     # These say what is what.
     STRUCTURE = {"entry", "entry-nmi", "entry-c", "start", "word", "exit",
-                 "release", "hook", "ends", "off", "never", "stop", "follow",
+                 "release", "work", "hook", "ends", "back", "off", "never", "stop", "follow",
                  "nmi", "asm", "goes", "mode-user"}
 
     def __init__(self, files):
@@ -148,6 +148,7 @@ class Walker:
         self.image = image
         self.rules = rules
         self.isa = ISAS[image.arch](image)
+        self.hooks_in_assembly = image.address("ct_user_entered") is not None
         self.cache = {}
         self.active = set()
         self._towards = {}
@@ -295,28 +296,29 @@ class Walker:
         after = []
         news = [new for new in image.alternatives.get(address, ())
                 if not self.rules.find("never", f"feature-{new.feature}")]
-        # The feature without which no CPU defers, if one of them is for that.
-        needed = on_entry(phase) and next(
-            (new.feature for new in news
-             if self.rules.find("off", f"feature-{new.feature}")), None)
-        otherwise = KERNEL if needed else phase
-        for new in news:
+        # Without this feature no CPU defers.  One that comes after it in the
+        # list, and is there, takes its place.
+        hook_is_due = on_entry(phase) or phase == USER
+        off = [hook_is_due and bool(self.rules.find(
+            "off", f"feature-{new.feature}")) for new in news]
+        for number, new in enumerate(news):
             self._report(summary, phase, path, "alternative",
                          image.alternatives_table, address,
                          f"feature {new.feature}")
             after.append((new.replacement if new.new_length and
                           not new.callback else address + new.length,
-                          phase if new.feature == needed else otherwise,
+                          KERNEL if any(off[number + 1:]) else phase,
                           state.copy()))
         if image.arch == "x86_64" and any(new.feature == X86_ALWAYS
                                           for new in news):
             return after
-        phase = otherwise
+        if any(off):
+            phase = KERNEL
 
         label = image.jump_labels.get(address)
         if label:
             key, _ = image.object(label.key)
-            off = on_entry(phase) and self.rules.find("off", key)
+            off = hook_is_due and self.rules.find("off", key)
             after.append((label.target, KERNEL if off and not label.on_target
                           else phase, state.copy()))
             after.append((insn.next, KERNEL if off and label.on_target
@@ -395,6 +397,10 @@ class Walker:
         if kind == "user":
             if in_zone(phase):
                 summary.users.add((phase.removesuffix(LOOKED), insn.address))
+            elif phase == USER:
+                summary.findings.setdefault(
+                    Finding(phase, "exit", insn.op, self.symbol(insn.address),
+                            insn.address, "without the exit hook"), path)
             return []
         if kind == "ret":
             if len(flow) > 1 and self.image.kprobe_able(flow[1]):
@@ -497,6 +503,9 @@ class Walker:
         over = ([] if last and not tail else
                 [(following, phase, self._returned(state, UNKNOWN))])
         name = self.base(target)
+        if self.rules.find("mode-user", name):
+            for _, _, back in over:
+                back.set("mode", USER_MODE)
         if not in_zone(phase):
             if not (self.assembly(target) or self.leads_out(target)):
                 return over
@@ -517,6 +526,11 @@ class Walker:
         after = []
         for way, result in found.exits.items() if over else ():
             if in_zone(way) and self.rules.find("ends", name):
+                way = KERNEL
+            if way == USER and (self.rules.find("back", name) or
+                                not self.hooks_in_assembly and
+                                self.rules.find("exit", name)):
+                # It did without the hook, and knows why.
                 way = KERNEL
             if isinstance(result, State):
                 after.append((following, way, result.copy()))
@@ -633,6 +647,10 @@ class Walker:
         """The word changes, or is read."""
         nmi = self.rules.find("nmi", name)
         if how == "load":
+            if phase == USER and self.rules.find("exit", name) and (
+                    self.assembly(insn.address)):
+                # It goes without the hook if that says so.
+                return phase + LOOKED
             return (phase + LOOKED if in_zone(phase) and
                     not phase.endswith(LOOKED) and self._is_hook(name) and
                     not self._decided(insn.address) else phase)
@@ -642,9 +660,9 @@ class Walker:
             return NMI if nmi else USER
         if on_entry(phase):
             # A store, for a CPU that is not tracked: nobody defers to it.
-            return USER
-        if phase == (NMI if nmi else USER) and self.rules.find(
-                "exit" if how == "store" else "release", name):
+            return phase if self.rules.find("exit", name) else USER
+        if phase.removesuffix(LOOKED) == (NMI if nmi else USER) and (
+                self.rules.find("exit" if how == "store" else "release", name)):
             summary.published.add(name)
             return EXIT + name
         return phase

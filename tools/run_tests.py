@@ -59,11 +59,13 @@ def main():
         results.append(run_check("dangerzone/selftest", [
             sys.executable, "tools/dangerzone.py", "--arch=all",
             "--selftest"]))
-        for arch, this in run_kunit.ARCHES.items():
-            if this.qemu:
-                results.append(run_check(f"dangerzone/{arch}", [
-                    sys.executable, "tools/dangerzone.py", f"--arch={arch}",
-                    f"--kernel={args.kernel}", f"--jobs={args.jobs}"]))
+        kernels = [(arch, "default") for arch, this in run_kunit.ARCHES.items()
+                   if this.qemu]
+        for arch, variant in [*kernels, ("x86_64", "centry")]:
+            results.append(run_check(f"dangerzone/{arch}/{variant}", [
+                sys.executable, "tools/dangerzone.py", f"--arch={arch}",
+                f"--variant={variant}", f"--kernel={args.kernel}",
+                f"--jobs={args.jobs}"]))
     if (ROOT / "tools" / "checks.sh").exists():
         results.append(run_check("checks", ["tools/checks.sh"]))
         results.append(run_check("entry-text", ["tools/entry_text.sh"]))

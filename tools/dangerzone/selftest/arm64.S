@@ -133,7 +133,9 @@ switch_table:
 
 	.macro on_entry
 	.ifndef EXIT
+	.ifndef WORK
 	fault
+	.endif
 	.endif
 	.endm
 
@@ -223,6 +225,16 @@ ct_kernel_exit:
 	stlr x2, [x0]
 	ret
 	.size ct_kernel_exit, . - ct_kernel_exit
+
+	.type cpuword_early_slow, @function
+cpuword_early_slow:
+	stp x29, x30, [sp, #-32]!
+	.ifdef WORK
+	fault
+	.endif
+	ldp x29, x30, [sp], #32
+	ret
+	.size cpuword_early_slow, . - cpuword_early_slow
 
 	.type traced_noinstr, @function
 traced_noinstr:

@@ -108,7 +108,9 @@ probed:
 
 	.macro on_entry
 	.ifndef EXIT
+	.ifndef WORK
 	fault
+	.endif
 	.endif
 	.endm
 
@@ -197,6 +199,18 @@ ct_kernel_exit:
 	sd a3, 0(a1)
 	ret
 	.size ct_kernel_exit, . - ct_kernel_exit
+
+	.type cpuword_early_slow, @function
+cpuword_early_slow:
+	addi sp, sp, -16
+	sd ra, 8(sp)
+	.ifdef WORK
+	fault
+	.endif
+	ld ra, 8(sp)
+	addi sp, sp, 16
+	ret
+	.size cpuword_early_slow, . - cpuword_early_slow
 
 	.type traced_noinstr, @function
 traced_noinstr:

@@ -2,7 +2,7 @@
 /*
  * A kernel of a few lines for dangerzone.py --selftest: one entry, one hook, one
  * exit.  Assembled with one FAULT_* defined it has that fault, before the entry
- * hook or (EXIT) after the exit hook.
+ * hook, after the exit hook (EXIT), or in the work behind the entry hook (WORK).
  */
 
 	/* Tables have their ends in sections of their own. */
@@ -114,7 +114,9 @@ probed:
 
 	.macro on_entry
 	.ifndef EXIT
+	.ifndef WORK
 	fault
+	.endif
 	.endif
 	.endm
 
@@ -218,6 +220,14 @@ ct_kernel_exit:
 	movq %rax, (%rdx)
 	ret
 	.size ct_kernel_exit, . - ct_kernel_exit
+
+	.type cpuword_early_slow, @function
+cpuword_early_slow:
+	.ifdef WORK
+	fault
+	.endif
+	ret
+	.size cpuword_early_slow, . - cpuword_early_slow
 
 	.type traced_noinstr, @function
 traced_noinstr:
