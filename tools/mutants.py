@@ -84,10 +84,14 @@ def run_model(words, kernel, jobs):
             *(options.get(word, word) for word in words)]
 
 
-def run_kunit(words, kernel, jobs):
+def on_kernel(words, kernel, jobs):
     arch, _, variant = words[0].partition("/")
-    return ["run_kunit.py", f"--arch={arch}", f"--kernel={kernel}",
-            f"--jobs={jobs}", f"--variant={variant or 'default'}",
+    return [f"--arch={arch}", f"--kernel={kernel}", f"--jobs={jobs}",
+            f"--variant={variant or 'default'}"]
+
+
+def run_kunit(words, kernel, jobs):
+    return ["run_kunit.py", *on_kernel(words, kernel, jobs),
             f"--only={words[1]}", f"--timeout={TIMEOUT}"]
 
 
@@ -97,10 +101,9 @@ def run_um(words, kernel, jobs):
 
 def run_dangerzone(words, kernel, jobs):
     # It takes a kernel that it finds, and builds one where there is none.
-    (COPY / "build" / kernel / f"kunit-{words[0]}" / "vmlinux").unlink(
-        missing_ok=True)
-    return ["dangerzone.py", f"--arch={words[0]}", f"--kernel={kernel}",
-            f"--jobs={jobs}"]
+    for built in (COPY / "build" / kernel).glob("kunit-*/vmlinux"):
+        built.unlink()
+    return ["dangerzone.py", *on_kernel(words, kernel, jobs)]
 
 
 # In this order they are run. A header that is changed for um, which has little
@@ -125,6 +128,8 @@ class Mutant:
     new: list = field(default_factory=list)
     # [(level, its words)], the cheapest first.
     levels: list = field(default_factory=list)
+    # {path: (content, mode)}: what makes it.
+    changes: dict = field(default_factory=dict)
     # What happened: how it was noticed, or what is wrong.
     killed: bool = False
     result: str = ""
@@ -258,10 +263,6 @@ class Copy:
         return {f"patches/{self.kernel}/{PATCH}": (patch.encode(), 0o644),
                 self.series: (series[0] + f"{PATCH}\n".encode(), series[1])}
 
-    def mutate(self, changes):
-        for name, file in changes.items():
-            overlay.write(COPY / name, file)
-
 
 # --- Runs ---
 
@@ -289,7 +290,8 @@ def attempt(copy, mutant, level, words, jobs):
     """Has one level look at one mutant."""
     started = time.monotonic()
     try:
-        copy.mutate(copy.changes(mutant))
+        for name, file in mutant.changes.items():
+            overlay.write(COPY / name, file)
         status, output = copy.run(
             f"{mutant.name}: {describe(level, words)}",
             LEVELS[level].command(words, copy.kernel, jobs), mutant.name)
@@ -353,9 +355,10 @@ def main():
     if not ways:
         die("no such mutant")
     copy = Copy(args.kernel)
+    # All of them now: the kernel's files keep a fault until the next one.
     for mutant, *_ in ways:
         try:
-            copy.changes(mutant)
+            mutant.changes = copy.changes(mutant)
         except Bad as error:
             mutant.result = f"ERROR: {error}"
     if args.check:
