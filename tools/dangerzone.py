@@ -11,8 +11,8 @@ from pathlib import Path
 
 import common
 import dangerzone_selftest
-import overlay
 import run_kunit
+import vm
 from common import BUILD, ROOT, die
 from dangerzone_image import BadImage, Image
 from dangerzone_walk import (ENTRY, EXIT, LOOKED, USER, BadRules, Rules,
@@ -148,11 +148,11 @@ def built(arch, variant, kernel, jobs):
     variants = run_kunit.ARCHES[arch].variants
     if variant not in variants:
         die(f"{arch} has no variant {variant}; valid: {' '.join(variants)}")
-    overlay.tree(kernel)
-    kunit = run_kunit.Kunit(arch, kernel, jobs, variants[variant].config)
-    file = kunit.build_dir / "vmlinux"
-    if not file.exists() and not kunit.build():
-        die(f"there is no kernel for {arch}/{variant}")
+    config = variants[variant].config
+    name = run_kunit.kernel_name(arch, config)
+    file = BUILD / kernel / f"kunit-{name}" / "vmlinux"
+    if not file.exists():
+        vm.build_kernel(arch, kernel, jobs, config=config)
     return file
 
 

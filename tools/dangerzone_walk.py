@@ -45,8 +45,8 @@ class Rules:
              "alternative", "late-alternative", "indirect", "call"}
     # These say what is what.
     STRUCTURE = {"entry", "entry-nmi", "entry-c", "start", "word", "exit",
-                 "release", "work", "hook", "ends", "back", "off", "never", "stop", "follow",
-                 "nmi", "asm", "goes", "mode-user"}
+                 "release", "work", "hook", "ends", "back", "off", "never",
+                 "stop", "follow", "nmi", "asm", "goes", "mode-user"}
 
     def __init__(self, files):
         self.rules = []
@@ -500,12 +500,13 @@ class Walker:
         function = self.image.function(insn.address)
         # Nothing follows in this function: what is called does not return.
         last = function.size and following == function.address + function.size
-        over = ([] if last and not tail else
-                [(following, phase, self._returned(state, UNKNOWN))])
         name = self.base(target)
+        back = state
         if self.rules.find("mode-user", name):
-            for _, _, back in over:
-                back.set("mode", USER_MODE)
+            back = state.copy()
+            back.set("mode", USER_MODE)
+        over = ([] if last and not tail else
+                [(following, phase, self._returned(back, UNKNOWN))])
         if not in_zone(phase):
             if not (self.assembly(target) or self.leads_out(target)):
                 return over
@@ -521,8 +522,6 @@ class Walker:
             self.isa.called(callee, following)
         found = self._follow(target, phase, callee)
         summary.include(found, path, self.rules)
-        if self.rules.find("mode-user", name):
-            state.set("mode", USER_MODE)
         after = []
         for way, result in found.exits.items() if over else ():
             if in_zone(way) and self.rules.find("ends", name):
@@ -536,7 +535,7 @@ class Walker:
                 after.append((following, way, result.copy()))
             else:
                 after.append((following, way,
-                              self._returned(state.copy(), result)))
+                              self._returned(back.copy(), result)))
         return after
 
     def _resolve(self, value, insn):

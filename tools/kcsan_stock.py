@@ -7,6 +7,7 @@ the form of tools/kcsan-stock.txt. Each race is reported once a boot."""
 import argparse
 import os
 import sys
+from collections import Counter
 
 import common
 import noise
@@ -37,7 +38,7 @@ def main():
     loads = {name: max(count // 20, 2)
              for name, count in noise.COUNTS[args.arch].items()
              if not args.load or name in args.load}
-    seen = {}
+    seen = Counter()
     for number in range(1, args.boots + 1):
         title = f"stock-kcsan-{number}"
         try:
@@ -49,9 +50,9 @@ def main():
                 raise
         log = LOGS / f"noise-{args.arch}-4-{title}.log"
         for line in log.read_text(errors="replace").splitlines():
-            race = run_kunit.race_of(line)
-            if race:
-                seen[race] = seen.get(race, 0) + 1
+            seen[run_kunit.race_of(line)] += 1
+    # Lines that report none.
+    del seen[None]
     for race, reports in sorted(seen.items()):
         print(f"{race}: {reports}{'' if race in known else ', not listed'}")
     print(f"\n{len(seen)} races")

@@ -13,16 +13,15 @@ import difflib
 import fnmatch
 import os
 import re
-import shutil
 import sys
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import common
 import overlay
 from common import BUILD, LOGS, ROOT, die
 from litmus import Bad, substitute
+from run_kunit import ARCHES, kernel_name
 
 MUTANTS = ROOT / "tools" / "mutants"
 COPY = BUILD / "mutants"
@@ -84,10 +83,16 @@ def run_model(words, kernel, jobs):
             *(options.get(word, word) for word in words)]
 
 
-def on_kernel(words, kernel, jobs):
+def kernel_of(words):
+    """Its architecture and its variant."""
     arch, _, variant = words[0].partition("/")
+    return arch, variant or "default"
+
+
+def on_kernel(words, kernel, jobs):
+    arch, variant = kernel_of(words)
     return [f"--arch={arch}", f"--kernel={kernel}", f"--jobs={jobs}",
-            f"--variant={variant or 'default'}"]
+            f"--variant={variant}"]
 
 
 def run_kunit(words, kernel, jobs):
@@ -101,8 +106,11 @@ def run_um(words, kernel, jobs):
 
 def run_dangerzone(words, kernel, jobs):
     # It takes a kernel that it finds, and builds one where there is none.
-    for built in (COPY / "build" / kernel).glob("kunit-*/vmlinux"):
-        built.unlink()
+    arch, variant = kernel_of(words)
+    config = ARCHES[arch].variants[variant].config
+    name = kernel_name(arch, config)
+    (COPY / "build" / kernel / f"kunit-{name}" / "vmlinux").unlink(
+        missing_ok=True)
     return ["dangerzone.py", *on_kernel(words, kernel, jobs)]
 
 

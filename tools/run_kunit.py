@@ -129,6 +129,11 @@ def config_files(arch, config):
     return files
 
 
+def kernel_name(arch, config):
+    """Of the kernel with this configuration, in names of files."""
+    return f"{arch}-{config}" if config else arch
+
+
 class Kunit:
     """The kernel with our suites built in for one architecture (and one
     configuration, if not the default one), and runs of it."""
@@ -137,7 +142,7 @@ class Kunit:
         self.arch = arch
         self.jobs = jobs
         self.timeout = timeout
-        self.name = f"{arch}-{config}" if config else arch
+        self.name = kernel_name(arch, config)
         self.linux = BUILD / kernel / "linux"
         self.build_dir = BUILD / kernel / f"kunit-{self.name}"
         self.log = LOGS / f"kunit-{self.name}-build.log"

@@ -51,7 +51,8 @@ def main():
     overlay.tree(args.kernel)
 
     results = []
-    for arch, this in run_kunit.ARCHES.items():
+    machines = [arch for arch, this in run_kunit.ARCHES.items() if this.qemu]
+    for arch in run_kunit.ARCHES:
         results += run_kunit.run_variants(arch, args.kernel, args.jobs,
                                           run_kunit.all_variants(arch,
                                                                  slow=False))
@@ -59,9 +60,8 @@ def main():
         results.append(run_check("dangerzone/selftest", [
             sys.executable, "tools/dangerzone.py", "--arch=all",
             "--selftest"]))
-        kernels = [(arch, "default") for arch, this in run_kunit.ARCHES.items()
-                   if this.qemu]
-        for arch, variant in [*kernels, ("x86_64", "centry")]:
+        for arch, variant in [*((arch, "default") for arch in machines),
+                              ("x86_64", "centry")]:
             results.append(run_check(f"dangerzone/{arch}/{variant}", [
                 sys.executable, "tools/dangerzone.py", f"--arch={arch}",
                 f"--variant={variant}", f"--kernel={args.kernel}",
@@ -70,17 +70,14 @@ def main():
         results.append(run_check("checks", ["tools/checks.sh"]))
         results.append(run_check("entry-text", ["tools/entry_text.sh"]))
     if (ROOT / "tools" / "noise.py").exists():
-        for arch, this in run_kunit.ARCHES.items():
-            if this.qemu:
-                results.append(run_check(f"demo/{arch}", [
-                    sys.executable, "tools/noise.py", f"--guest={arch}",
-                    f"--kernel={args.kernel}", f"--jobs={args.jobs}",
-                    "--check"]))
-    for arch, this in run_kunit.ARCHES.items():
-        if this.qemu:
-            results.append(run_check(f"torture/{arch}", [
-                sys.executable, "tools/torture.py", f"--arch={arch}",
-                f"--kernel={args.kernel}", f"--jobs={args.jobs}", "--quick"]))
+        for arch in machines:
+            results.append(run_check(f"demo/{arch}", [
+                sys.executable, "tools/noise.py", f"--guest={arch}",
+                f"--kernel={args.kernel}", f"--jobs={args.jobs}", "--check"]))
+    for arch in machines:
+        results.append(run_check(f"torture/{arch}", [
+            sys.executable, "tools/torture.py", f"--arch={arch}",
+            f"--kernel={args.kernel}", f"--jobs={args.jobs}", "--quick"]))
     results.append(run_check("bench/x86_64", [
         sys.executable, "tools/bench.py", "--arch=x86_64",
         f"--kernel={args.kernel}", f"--jobs={args.jobs}", "--quick", "--check"]))

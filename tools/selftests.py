@@ -224,21 +224,16 @@ def boot(title, kernel, files, variant):
         accel += ["-cpu", this.cpu]
         append = f"{CLOCK} {append}"
     try:
-        lines = vm.boot(f"{variant}, {title}", arch,
-                        kernel.build_dir / arch.image, initramfs, append, log,
-                        BOOT_TIMEOUT, accel=accel, isolate=this.isolated)
-    except SystemExit as error:
-        # It has said why. What is not its own end goes on.
-        if error.code != 1:
-            raise
-        lines = [line.rstrip("\r") for line in
-                 log.read_text(errors="replace").split("\n")]
-        run = parse(lines, this)
-        run.trouble = run.trouble or "ended early"
-        return run
+        lines, well = vm.boot_anyway(
+            f"{variant}, {title}", arch, kernel.build_dir / arch.image,
+            initramfs, append, log, BOOT_TIMEOUT, accel=accel,
+            isolate=this.isolated)
     finally:
         initramfs.unlink()
-    return parse(lines, this)
+    run = parse(lines, this)
+    if not well:
+        run.trouble = run.trouble or "ended early"
+    return run
 
 
 # --- the verdict ---

@@ -79,23 +79,16 @@ def boot(kernel, name, seconds):
     # Threads of its own for each CPU, so that they are at it at the same time.
     accel = (["-accel", "tcg,thread=multi"]
              if run_kunit.accel(arch.name) == "tcg" else None)
-    trouble = None
     try:
-        lines = vm.boot(f"{kernel.name}, {module}", arch,
-                        kernel.build_dir / arch.image, initramfs, append, log,
-                        seconds + MARGIN, accel=accel, cpus=CPUS,
-                        isolate=False)
-    except SystemExit as error:
-        # It has said why. What is not its own end goes on.
-        if error.code != 1:
-            raise
-        lines = [line.rstrip("\r") for line in
-                 log.read_text(errors="replace").split("\n")]
-        trouble = "the kernel complained, or did not come to an end"
+        lines, well = vm.boot_anyway(f"{kernel.name}, {module}", arch,
+                                     kernel.build_dir / arch.image, initramfs,
+                                     append, log, seconds + MARGIN, accel=accel,
+                                     cpus=CPUS, isolate=False)
     finally:
         initramfs.unlink()
         listing.unlink()
-    return lines, trouble or judge(lines, module, test.invalid)
+    return lines, (judge(lines, module, test.invalid) if well else
+                   "the kernel complained, or did not come to an end")
 
 
 def judge(lines, module, invalid):

@@ -64,7 +64,7 @@ class StockKernel(run_kunit.Kunit):
 
     def __init__(self, arch, kernel, jobs, config=""):
         self.arch, self.jobs = arch, jobs
-        self.name = f"stock-{arch}-{config}" if config else f"stock-{arch}"
+        self.name = f"stock-{run_kunit.kernel_name(arch, config)}"
         self.linux = BUILD / kernel / "stock"
         self.build_dir = BUILD / kernel / self.name
         self.log = LOGS / f"{self.name}-build.log"
@@ -224,3 +224,17 @@ def boot(what, arch, image, initramfs, append, log, timeout, accel=None,
     if errors:
         die(f"{what}: {errors[0][9:]}; see {log}")
     return lines
+
+
+def boot_anyway(what, arch, image, initramfs, append, log, timeout, **how):
+    """As boot(), but where that is the end: returns the console's lines as far
+    as they go, and whether it came to a good end. It has said if not."""
+    try:
+        return boot(what, arch, image, initramfs, append, log, timeout,
+                    **how), True
+    except SystemExit as error:
+        # Not Ctrl-C's end.
+        if error.code != 1:
+            raise
+    text = log.read_text(errors="replace")
+    return [line.rstrip("\r") for line in text.split("\n")], False
