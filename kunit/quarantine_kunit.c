@@ -203,11 +203,19 @@ static struct watch *watch_begin(struct kunit *test)
 	return watch;
 }
 
-/* Free so much that the background purge runs, and wait for it. */
+/*
+ * Free so much that the background purge runs, and wait for it.  get_vm_area()
+ * would get all areas from this CPU's vmap node.  These are of one after the
+ * other, as they change every 16 pages, of which one is a guard; so that a purge
+ * of many has work for several CPUs.
+ */
 static void purge(struct kunit *test, struct watch *watch)
 {
 	unsigned long lazy_max = fls(num_online_cpus()) * SZ_32M;
-	struct vm_struct *area = get_vm_area(lazy_max, VM_MAP);
+	struct vm_struct *area =
+		__get_vm_area_caller(lazy_max + 15 * PAGE_SIZE, VM_MAP,
+				     VMALLOC_START + PAGE_SIZE, VMALLOC_END,
+				     __builtin_return_address(0));
 
 	KUNIT_ASSERT_NOT_NULL(test, area);
 	reinit_completion(&watch->purged);
