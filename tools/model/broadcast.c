@@ -20,7 +20,8 @@ static void cpu0(void)
 	leave(CPUWORD_CTX_USER);
 	enter(CPUWORD_CTX_USER);
 	answer();
-	settle(CPUWORD_CTX_USER);
+	leave(CPUWORD_CTX_USER);
+	settle();
 }
 
 static bool flushed;

@@ -15,9 +15,7 @@
 
 static void cpu0(void)
 {
-	leave(CPUWORD_CTX_USER);
-	enter(CPUWORD_CTX_USER);
-	settle(CPUWORD_CTX_USER);
+	round_trip();
 }
 
 static void cpu1(void)

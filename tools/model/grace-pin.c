@@ -4,6 +4,7 @@
  *
  * CPUs: 3
  * Waits: 1
+ * NMIs: sc
  *
  * Weakened: grace: cpuword_state.h: old = cpuword_enter(w, ctx); -> old = raw_atomic_long_fetch_add(-ctx, w);
  */

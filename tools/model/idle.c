@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * CPU 0 is idle and interrupted, and another CPU holds it out of the kernel or
- * tries to leave it work.
+ * CPU 0 is idle, and interrupted or back in the kernel, and another CPU holds it
+ * out of the kernel or tries to leave it work.
  *
  * CPUs: 2
  * Waits: 1
@@ -18,10 +18,13 @@
 static void cpu0(void)
 {
 	leave(CPUWORD_CTX_IDLE);
-	if (nondet_bool())
+	if (nondet_bool()) {
 		interrupt();
-	enter(CPUWORD_CTX_IDLE);
-	settle(CPUWORD_CTX_IDLE);
+	} else {
+		enter(CPUWORD_CTX_IDLE);
+		leave(CPUWORD_CTX_IDLE);
+	}
+	settle();
 }
 
 static void cpu1(void)

@@ -42,7 +42,8 @@ static void cpu0(void)
 	ct_state_add(-CPUWORD_CTX_USER);
 	without_promises();
 
-	settle(CPUWORD_CTX_USER);
+	leave(CPUWORD_CTX_USER);
+	settle();
 }
 
 static void cpu1(void)

@@ -393,14 +393,13 @@ static void leave(enum cpuword_ctx ctx)
 }
 
 /*
- * Once the others have done all, what they left has been done, or is there for
- * the next entry, which does it as this one has.
+ * In an EQS, once the others have done all: what they left has been done, or is
+ * there for the next entry, which does it as this one has.
  */
-static void settle(enum cpuword_ctx ctx)
+static void settle(void)
 {
 	unsigned long word;
 
-	leave(ctx);
 	__CPROVER_assume(others_are_done());
 	REACHED("the end");
 	word = cpuword[0].v.counter;
@@ -422,6 +421,15 @@ static void settle(enum cpuword_ctx ctx)
 #endif
 	property_once(late_runs + !!(word & CPUWORD_LATE_MASK) ==
 		      late_left[1] + late_left[CPUS - 1] * (CPUS > 2));
+}
+
+/* To user mode and back, as most models have CPU 0 go. */
+static void round_trip(void)
+{
+	leave(CPUWORD_CTX_USER);
+	enter(CPUWORD_CTX_USER);
+	leave(CPUWORD_CTX_USER);
+	settle();
 }
 
 /* --- The other CPUs --- */

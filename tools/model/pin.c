@@ -4,6 +4,7 @@
  *
  * CPUs: 2
  * Waits: 1
+ * NMIs: sc
  * Configurations: 32 counter2 asm
  *
  * Weakened: excludes: cpuword_ct.h: if (unlikely(old & (CPUWORD_PIN | CPUWORD_WORK_MASK))) -> if (unlikely(old & CPUWORD_WORK_MASK))
@@ -19,9 +20,7 @@
 
 static void cpu0(void)
 {
-	leave(CPUWORD_CTX_USER);
-	enter(CPUWORD_CTX_USER);
-	settle(CPUWORD_CTX_USER);
+	round_trip();
 }
 
 static void cpu1(void)
