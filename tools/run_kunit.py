@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import common
 import overlay
@@ -94,6 +94,11 @@ SPLAT = re.compile(r"\b(WARNING: CPU: |WARNING: (possible|inconsistent|"
 # Of so many: the rest is likely to follow from these.
 SPLATS_SHOWN = 20
 
+# What a test did not find as it expected it: where, and up to three lines.
+EXPECTATION = re.compile(r"\w+: (?:EXPECTATION|ASSERTION) FAILED at .*"
+                         r"(?:\n {4,}(?!# |(?:not )?ok ).*){0,3}")
+EXPECTATIONS_SHOWN = 2
+
 # A data race by the function of each access; one alone, with an offset, if
 # KCSAN only saw the value change.
 RACE = re.compile(r"BUG: KCSAN: \S+ in ([^\s+]+)(?:\+\S+)?(?: / (\S+))?")
@@ -108,6 +113,7 @@ class Result:
     failed: int = 0
     skipped: int = 0
     seconds: float = 0
+    trouble: list = field(default_factory=list)
 
     def totals(self):
         skipped = f", {self.skipped} skipped" if self.skipped else ""
@@ -206,14 +212,18 @@ class Kunit:
         status = self.kunit_py(f"running {result.name}", "exec", options, log,
                                timeout=self.timeout + 60, echo=echo)
         result.seconds = time.monotonic() - started
-        trouble = count(result, report)
+        trouble = result.trouble
+        count(result, report)
         console = base.with_suffix(".console.log")
+        text = ""
         try:
             shutil.copyfile(self.build_dir / "test.log", console)
-            found = splats(console.read_text(errors="replace"))
+            text = console.read_text(errors="replace")
         except FileNotFoundError:
             trouble.append("no kernel was started")
-            found = []
+        for unmet in EXPECTATION.findall(text)[:EXPECTATIONS_SHOWN]:
+            trouble += unmet.splitlines()
+        found = splats(text)
         for splat in found[:SPLATS_SHOWN]:
             trouble.append(f"the kernel reported: {splat}")
         if len(found) > SPLATS_SHOWN:
@@ -249,10 +259,8 @@ def splats(console):
 
 
 def count(result, report):
-    """Adds the leaf tests of kunit.py's report to result; returns what to say
-    about those that failed."""
-    trouble = []
-
+    """Adds the leaf tests of kunit.py's report to result, and what to say about
+    those that failed."""
     def walk(group, path):
         for case in group["test_cases"]:
             name = "/".join([*path, case["name"] or "(the rest)"])
@@ -264,24 +272,26 @@ def count(result, report):
                 result.failed += 1
                 what = ("did not finish" if case["status"] == "ERROR"
                         else "failed")
-                trouble.append(f"{what}: {name}")
+                result.trouble.append(f"{what}: {name}")
         for sub in group["sub_groups"]:
             walk(sub, [*path, sub["name"]])
 
     try:
         walk(json.loads(report.read_text()), [])
     except (FileNotFoundError, ValueError):
-        trouble.append("no report from kunit.py")
+        result.trouble.append("no report from kunit.py")
     if not result.passed + result.failed:
-        trouble.append("no test ran")
-    return trouble
+        result.trouble.append("no test ran")
 
 
 def show_end(log):
-    """The end of a log, for what has no shorter way of saying what is wrong."""
-    for line in log.read_text(errors="replace").splitlines()[-15:]:
+    """Prints the end of a log, for what has no shorter way of saying what is
+    wrong; returns its lines."""
+    end = log.read_text(errors="replace").splitlines()[-15:]
+    for line in end:
         print(f"  {line}")
     print(f"  see {log}", flush=True)
+    return end
 
 
 def ccache_works(compiler):
@@ -325,8 +335,9 @@ def run_variants(arch, kernel, jobs, names, only="", timeout=TIMEOUT):
 
 
 def summary(results):
-    """A table of the runs and, alone on the last line, the totals; returns
-    the exit status."""
+    """A table of the runs; what failed in them, once more, since a CI may show no
+    more than the end; and, alone on the last line, the totals. Returns the
+    exit status."""
     total = Result("total")
     width = max(len(result.name) for result in results)
     print(f"\n{'run':{width}}  passed  failed  skipped  seconds")
@@ -336,6 +347,9 @@ def summary(results):
         total.passed += result.passed
         total.failed += result.failed
         total.skipped += result.skipped
+    for result in results:
+        if result.failed and len(results) > 1:
+            print("\n  ".join([f"\n{result.name} failed", *result.trouble]))
     print(f"\n{total.totals()}", flush=True)
     return 1 if total.failed or not total.passed else 0
 

@@ -37,7 +37,7 @@ def run_check(name, command):
     if status != 0 and not result.failed:
         result.failed = 1
     if result.failed:
-        run_kunit.show_end(log)
+        result.trouble = run_kunit.show_end(log)
     print(f"{name}: {result.totals()}", flush=True)
     return result
 
