@@ -342,7 +342,7 @@ EXPORT_SYMBOL_GPL(cpuword_defer);
 static void cpuword_coalesce(struct cpumask *cpus, unsigned long work)
 {
 	unsigned long bits = work & ~arch_cpuword_implicit(CPUWORD_CTX_USER);
-	unsigned long cpu, word, todo, coalesced = 0;
+	unsigned long cpu, todo, coalesced = 0;
 	unsigned int i;
 
 	if (work & ~cpuword_accepts(CPUWORD_CTX_USER))
@@ -354,9 +354,7 @@ static void cpuword_coalesce(struct cpumask *cpus, unsigned long work)
 
 		for (todo = all; todo; todo &= todo - 1) {
 			cpu = i * BITS_PER_LONG + __ffs(todo);
-			/* Pairs with the release in cpuword_exit(). */
-			word = atomic_long_read_acquire(cpuword_of(cpu));
-			if (unlikely(!cpuword_user_owes(word, bits)))
+			if (unlikely(!cpuword_user_owes(cpuword_of(cpu), bits)))
 				rest |= todo & -todo;
 		}
 		cpumask_bits(cpus)[i] = rest;
@@ -441,14 +439,8 @@ EXPORT_SYMBOL_GPL(on_each_cpu_deferrable);
  */
 bool cpuword_in_user(int cpu)
 {
-	unsigned long word;
-
-	if (READ_ONCE(cpuword_deferring) != CPUWORD_ON)
-		return false;
-
-	/* Pairs with the release in cpuword_exit(). */
-	word = atomic_long_read_acquire(cpuword_of(cpu));
-	if (!cpuword_in_eqs(word) || cpuword_ctx(word) != CPUWORD_CTX_USER)
+	if (READ_ONCE(cpuword_deferring) != CPUWORD_ON ||
+	    !cpuword_is_user(cpuword_of(cpu)))
 		return false;
 
 	this_cpu_inc(cpuword_stats.skipped);

@@ -25,18 +25,37 @@ static __always_inline bool cpuword_in_eqs(unsigned long word)
 
 /**
  * cpuword_user_owes - is a CPU in user mode, with work to do when it enters?
- * @word: its word, read with acquire
+ * @w: its word
  * @bits: the work that has a bit, all of which user mode accepts
  *
- * A shorter way to CPUWORD_COALESCED than cpuword_try_defer().
+ * A shorter way to CPUWORD_COALESCED than cpuword_try_defer(), and ordered as
+ * that is.
  *
  * Return: true if cpuword_try_defer() would find nothing to do.
  */
-static __always_inline bool cpuword_user_owes(unsigned long word,
-					      unsigned long bits)
+static __always_inline bool cpuword_user_owes(atomic_long_t *w, unsigned long bits)
 {
+	/* Pairs with the release in cpuword_exit(). */
+	unsigned long word = atomic_long_read_acquire(w);
+
 	return (word & (CPUWORD_WATCHING | CPUWORD_CTX_MASK | bits)) ==
 	       (CPUWORD_CTX_USER | bits);
+}
+
+/**
+ * cpuword_is_user - is a CPU in user mode, and tracked?
+ * @w: its word
+ *
+ * After smp_mb(), see cpuword_in_user().
+ *
+ * Return: true if so.
+ */
+static __always_inline bool cpuword_is_user(atomic_long_t *w)
+{
+	/* Pairs with the release in cpuword_exit(). */
+	unsigned long word = atomic_long_read_acquire(w);
+
+	return cpuword_in_eqs(word) && cpuword_ctx(word) == CPUWORD_CTX_USER;
 }
 
 /**

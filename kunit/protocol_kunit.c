@@ -371,7 +371,7 @@ static void short_way_coalesces_as_the_long_one(struct kunit *test)
 				unsigned long work = word_with(asked);
 
 				atomic_long_set(&cpu->w, word);
-				KUNIT_EXPECT_EQ_MSG(test, cpuword_user_owes(word, work),
+				KUNIT_EXPECT_EQ_MSG(test, cpuword_user_owes(&cpu->w, work),
 						    defer(cpu, work) == CPUWORD_COALESCED,
 						    "word %#lx, work %#lx", word, work);
 			}

@@ -7,7 +7,7 @@
  * NMIs: sc
  *
  * Weakened: lost: core.c: __cpumask_set_cpu(this_cpu, cpus); ->
- * Weakened: stale: core.c: if (unlikely(!cpuword_user_owes(word, bits))) -> if (0)
+ * Weakened: stale: core.c: if (unlikely(!cpuword_user_owes(cpuword_of(cpu), bits))) -> if (0)
  * Weakened: stale: word.h: (word & (CPUWORD_WATCHING | CPUWORD_CTX_MASK | bits)) -> (word & (CPUWORD_CTX_MASK | bits))
  * Weakened: stale: core.c: if (__cpuword_defer(cpu, work)) __cpumask_clear_cpu(cpu, cpus); -> __cpuword_defer(cpu, work); __cpumask_clear_cpu(cpu, cpus);
  */

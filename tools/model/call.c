@@ -5,7 +5,7 @@
  *
  * CPUs: 2
  *
- * Weakened: grace: core.c: if (!cpuword_in_eqs(word) || cpuword_ctx(word) != CPUWORD_CTX_USER) -> if (cpuword_ctx(word) != CPUWORD_CTX_USER)
+ * Weakened: grace: word.h: cpuword_in_eqs(word) && cpuword_ctx(word) == CPUWORD_CTX_USER -> cpuword_ctx(word) == CPUWORD_CTX_USER
  * Weakened: grace: core.c: cpu != smp_processor_id() && !cpuword_in_user(cpu) -> false
  * Weakened: grace under tso: core.c: smp_mb(); on_each_cpu_cond(cpuword_wants_call, func, info, true); -> on_each_cpu_cond(cpuword_wants_call, func, info, true);
  */

@@ -5,7 +5,7 @@
  * CPUs: 2
  * NMIs: sc
  *
- * Weakened: stale: core.c: if (unlikely(!cpuword_user_owes(word, bits))) -> if (0)
+ * Weakened: stale: core.c: if (unlikely(!cpuword_user_owes(cpuword_of(cpu), bits))) -> if (0)
  * Weakened: stale: word.h: (word & (CPUWORD_WATCHING | CPUWORD_CTX_MASK | bits)) -> (word & (CPUWORD_CTX_MASK | bits))
  * Weakened: stale under tso: core.c: smp_mb(); /* What is traced is traced CPU by CPU. -> /*
  */

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Result: Never
+ *
+ * See docs/litmus/defer-mask.litmus.
+ *
+ * Weakened: cpuword_state.h: set_release(w, new); -> set(w, new);
+ * Weakened: word.h: word = atomic_long_read_acquire(w); return (word & -> word = atomic_long_read(w); return (word &
+ */
+#include "litmus.h"
+
+INIT(KERNEL);
+
+void P0(atomic_long_t *w, var *y, var *z, var *r0)
+{
+	WRITE_ONCE(*y, 1);
+	*r0 = READ_ONCE(*z);
+	cpuword_exit(w, CPUWORD_CTX_USER);
+}
+
+void P1(atomic_long_t *w, var *y, var *z, var *r1)
+{
+	if (cpuword_user_owes(w, CPUWORD_TLB)) {
+		*r1 = READ_ONCE(*y);
+		WRITE_ONCE(*z, 1);
+	}
+}
+
+void P2(atomic_long_t *w)
+{
+	defer(w, CPUWORD_TLB);
+}
+
+/* exists (r1=0 \/ r0=1) */
