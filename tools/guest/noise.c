@@ -1222,12 +1222,11 @@ static void measure_all(const char *list, long seconds)
  */
 static void stop_fair_servers(void)
 {
-	char path[PATH];
 	int i;
 
 	for (i = 0; i < nr_isolated; i++)
-		put(join(path, "/sys/kernel/debug/sched/fair_server/cpu",
-			 itoa(isolated[i]), "/runtime", NULL), "0");
+		stop_fair_server(isolated[i]);
+	pin_to(here);
 }
 
 #ifndef NOLIBC
@@ -1315,9 +1314,9 @@ static void run(void)
 	shared->hz = cycles_hz();
 	shared->threshold = shared->hz * threshold / 1000000;
 	hello();
-	start_spinners();
 	if (emulated)
 		stop_fair_servers();
+	start_spinners();
 	if (!start_tracing()) {
 		open_fences();
 		/* Let the ticks stop: they run until all other work is done. */
