@@ -70,6 +70,7 @@ PASS, SKIP, TIMED_OUT = 0, 4, 124
 FAILS_ON_STOCK = {
     "x86/mov_ss_trap_64": "it crashes after MOV SS; ICEBP, in emulation",
     "x86/test_shadow_stack_64": "it says that it skips, and fails",
+    "vmalloc/align_shift_alloc_test": "it asks for alignments up to 2^63",
 }
 
 # 200 threads that spin on locks: minutes in emulation. param_test -T s is the
