@@ -74,6 +74,7 @@ ARCHES = {
         "kpti": Variant("max,pauth-impdef=on", "kpti=1"),
         "track": Variant("max,pauth-impdef=on", "cpuword.track=all"),
         "tlbi": Variant("max,pauth-impdef=on", "cpuword.tlbi=deferred"),
+        "kasan": Variant("max,pauth-impdef=on", config="kasan", slow=True),
         "kcsan": Variant("max,pauth-impdef=on", KCSAN_ARGS, config="kcsan",
                          slow=True),
     }),
