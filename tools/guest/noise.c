@@ -191,11 +191,18 @@ static void keep_number(const char *name, uint64_t v)
 static void print_record(void)
 {
 	long done = 0, n;
+	int left;
 
 	while (done < recorded &&
 	       (n = write(1, record + done, recorded - done)) > 0)
 		done += n;
 	recorded = 0;
+	/*
+	 * Until a terminal has had all of it.  What the kernel prints next, of a
+	 * module for one, does not queue: it would be in the middle of a line.
+	 */
+	while (!ioctl(1, TIOCOUTQ, &left) && left)
+		msleep(1);
 }
 
 static void keep_statistics(const char *when)
