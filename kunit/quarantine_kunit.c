@@ -35,6 +35,16 @@ struct vrange {
 	u64			interrupts;
 };
 
+/*
+ * Not from where vmalloc() and get_vm_area() allocate: it would be of this CPU's
+ * vmap node, and freed to a pool.
+ */
+static struct vm_struct *area_get(unsigned long size)
+{
+	return __get_vm_area_caller(size, VM_MAP, VMALLOC_START + PAGE_SIZE,
+				    VMALLOC_END, __builtin_return_address(0));
+}
+
 static void range_free_page(void *page)
 {
 	__free_page(page);
@@ -78,9 +88,7 @@ static struct vrange *range_open(struct kunit *test)
 	r->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
 	KUNIT_ASSERT_NOT_NULL(test, r->page);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, range_free_page, r->page), 0);
-	/* Not from where vmalloc() allocates, or it would be freed to a pool. */
-	r->area = __get_vm_area_caller(PAGE_SIZE, VM_MAP, VMALLOC_START + PAGE_SIZE,
-				       VMALLOC_END, __builtin_return_address(0));
+	r->area = area_get(PAGE_SIZE);
 	KUNIT_ASSERT_NOT_NULL(test, r->area);
 	r->start = (unsigned long)r->area->addr;
 	r->end = r->start + PAGE_SIZE;
@@ -204,18 +212,14 @@ static struct watch *watch_begin(struct kunit *test)
 }
 
 /*
- * Free so much that the background purge runs, and wait for it.  get_vm_area()
- * would get all areas from this CPU's vmap node.  These are of one after the
- * other, as they change every 16 pages, of which one is a guard; so that a purge
- * of many has work for several CPUs.
+ * Free so much that the background purge runs, and wait for it.  The areas are
+ * of one vmap node after the other, since those change every 16 pages, of which
+ * one is a guard; so that a purge of many has work for several CPUs.
  */
 static void purge(struct kunit *test, struct watch *watch)
 {
 	unsigned long lazy_max = fls(num_online_cpus()) * SZ_32M;
-	struct vm_struct *area =
-		__get_vm_area_caller(lazy_max + 15 * PAGE_SIZE, VM_MAP,
-				     VMALLOC_START + PAGE_SIZE, VMALLOC_END,
-				     __builtin_return_address(0));
+	struct vm_struct *area = area_get(lazy_max + 15 * PAGE_SIZE);
 
 	KUNIT_ASSERT_NOT_NULL(test, area);
 	reinit_completion(&watch->purged);
