@@ -56,31 +56,24 @@ def main():
         results += run_kunit.run_variants(arch, args.kernel, args.jobs,
                                           run_kunit.all_variants(arch,
                                                                  slow=False))
-    if (ROOT / "tools" / "dangerzone.py").exists():
-        results.append(run_check("dangerzone/selftest", [
-            sys.executable, "tools/dangerzone.py", "--arch=all",
-            "--selftest"]))
-        for arch, variant in [*((arch, "default") for arch in machines),
-                              ("x86_64", "centry")]:
-            results.append(run_check(f"dangerzone/{arch}/{variant}", [
-                sys.executable, "tools/dangerzone.py", f"--arch={arch}",
-                f"--variant={variant}", f"--kernel={args.kernel}",
-                f"--jobs={args.jobs}"]))
-    if (ROOT / "tools" / "checks.sh").exists():
-        results.append(run_check("checks", ["tools/checks.sh"]))
-        results.append(run_check("entry-text", ["tools/entry_text.sh"]))
-    if (ROOT / "tools" / "noise.py").exists():
-        for arch in machines:
-            results.append(run_check(f"demo/{arch}", [
-                sys.executable, "tools/noise.py", f"--guest={arch}",
-                f"--kernel={args.kernel}", f"--jobs={args.jobs}", "--check"]))
+
+    def check(name, tool, *options):
+        results.append(run_check(name, [
+            sys.executable, f"tools/{tool}.py", *options,
+            f"--kernel={args.kernel}", f"--jobs={args.jobs}"]))
+
+    check("dangerzone/selftest", "dangerzone", "--arch=all", "--selftest")
+    for arch, variant in [*((arch, "default") for arch in machines),
+                          ("x86_64", "centry")]:
+        check(f"dangerzone/{arch}/{variant}", "dangerzone", f"--arch={arch}",
+              f"--variant={variant}")
+    results.append(run_check("checks", ["tools/checks.sh"]))
+    results.append(run_check("entry-text", ["tools/entry_text.sh"]))
     for arch in machines:
-        results.append(run_check(f"torture/{arch}", [
-            sys.executable, "tools/torture.py", f"--arch={arch}",
-            f"--kernel={args.kernel}", f"--jobs={args.jobs}", "--quick"]))
-    results.append(run_check("bench/x86_64", [
-        sys.executable, "tools/bench.py", "--arch=x86_64",
-        f"--kernel={args.kernel}", f"--jobs={args.jobs}", "--quick", "--check"]))
+        check(f"demo/{arch}", "noise", f"--guest={arch}", "--check")
+    for arch in machines:
+        check(f"torture/{arch}", "torture", f"--arch={arch}", "--quick")
+    check("bench/x86_64", "bench", "--arch=x86_64", "--quick", "--check")
     sys.exit(run_kunit.summary(results))
 
 
