@@ -50,6 +50,7 @@ torture_param(int, nreaders, 2, "Number of reader threads, which send IPIs too")
 torture_param(int, nremappers, 2, "Number of threads that remap memory");
 torture_param(int, onoff_holdoff, 0, "Time after boot before CPU hotplugs (s)");
 torture_param(int, onoff_interval, 0, "Time between CPU hotplugs (ms), 0=disable");
+torture_param(bool, patch_alone, false, "Patch text only while no reader executes it");
 torture_param(int, patch_us, 5000, "Longest time between two patches by a thread (us)");
 torture_param(int, shutdown_secs, 0, "Shutdown time (s), 0=disable");
 torture_param(int, stat_interval, 15, "Number of seconds between stats printk()s, 0=disable");
@@ -293,6 +294,8 @@ struct text {
 	unsigned long		(*read)(void);
 	void			(*patch)(unsigned long gen);
 	unsigned long		mask;
+	/* With patch_alone: how many are in read(); -1 if it is being patched. */
+	atomic_t		users;
 };
 
 static DEFINE_STATIC_KEY_FALSE(torture_key);
@@ -351,8 +354,15 @@ static struct text texts[MAX_PATCHERS] = {
 
 static void look_at_text(struct text *t, enum way way)
 {
-	unsigned long oldest = published(&t->gen);
-	unsigned long seen = t->read();
+	unsigned long oldest, seen;
+
+	/* Pairs with the atomic_set_release() of the patcher. */
+	if (patch_alone && !atomic_inc_unless_negative(&t->users))
+		return;
+	oldest = published(&t->gen);
+	seen = t->read();
+	if (patch_alone)
+		atomic_dec_return_release(&t->users);
 
 	if (begun(&t->gen) == oldest && seen != (oldest & t->mask))
 		torture_fail(OLD_TEXT, "%s: text %lu; published %lu & %#lx",
@@ -611,9 +621,14 @@ static int cpuword_torture_patcher(void *arg)
 	struct text *t = arg;
 
 	do {
+		/* Pairs with the atomic_dec_return_release() of the readers. */
+		while (patch_alone && atomic_cmpxchg(&t->users, 0, -1))
+			torture_delay(&rand, 100);
 		begin(&t->gen, t->gen.published + 1);
 		t->patch(t->gen.begun);
 		publish(&t->gen);
+		if (patch_alone)
+			atomic_set_release(&t->users, 0);
 		atomic_long_inc(&patches);
 		torture_delay(&rand, patch_us + 1);
 		stutter_wait("cpuword_torture_patcher");
@@ -717,9 +732,10 @@ static int cpuword_torture_stats(void *arg)
 static void print_parameters(const char *tag)
 {
 	pr_alert(TORTURE_TYPE TORTURE_FLAG
-		 "--- %s: nlaters=%d npatchers=%d npinners=%d nreaders=%d nremappers=%d onoff_holdoff=%d onoff_interval=%d patch_us=%d shutdown_secs=%d stat_interval=%d stutter=%d verbose=%d\n",
+		 "--- %s: nlaters=%d npatchers=%d npinners=%d nreaders=%d nremappers=%d onoff_holdoff=%d onoff_interval=%d patch_alone=%d patch_us=%d shutdown_secs=%d stat_interval=%d stutter=%d verbose=%d\n",
 		 tag, nlaters, npatchers, npinners, nreaders, nremappers, onoff_holdoff,
-		 onoff_interval, patch_us, shutdown_secs, stat_interval, stutter, verbose);
+		 onoff_interval, patch_alone, patch_us, shutdown_secs, stat_interval, stutter,
+		 verbose);
 }
 
 /* A test that did nothing has not succeeded. */
