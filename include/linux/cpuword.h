@@ -39,7 +39,7 @@ bool cpuword_track_all(void);
  */
 static inline bool cpuword_owes(int cpu, unsigned long work)
 {
-	/* Acquire: early work is complete before its bits are cleared. */
+	/* Pairs with the release in cpuword_exit(); early work completes by itself. */
 	return atomic_long_read_acquire(cpuword_of(cpu)) & work;
 }
 
