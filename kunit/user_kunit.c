@@ -92,7 +92,6 @@ static void user_takes_work_without_interrupt(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, cpuword_defer(user->cpu, CPUWORD_TLB));
 	KUNIT_EXPECT_TRUE(test, cpuword_defer(user->cpu, CPUWORD_TLB));
 	KUNIT_EXPECT_TRUE(test, cpuword_defer(user->cpu, CPUWORD_ISYNC));
-	msleep(50);
 	KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(user), before);
 	KUNIT_EXPECT_NE(test, READ_ONCE(user->shared->spins), spins);
 	KUNIT_EXPECT_EQ(test, cpuword_user_work(user), BOTH);

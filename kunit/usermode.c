@@ -29,6 +29,8 @@
 
 #define PROGRAM		"/cpuword_user_spin"
 #define WAIT_JIFFIES	(20 * HZ)
+/* Of a task: so many, and what was sent to its CPU before has arrived. */
+#define ROUNDS		1000
 
 /* By CPU: a task finds its own by where it runs, and it is bound there. */
 static struct cpuword_user *users[NR_CPUS];
@@ -259,12 +261,22 @@ void cpuword_user_enter(struct kunit *test, struct cpuword_user *user,
 
 /**
  * cpuword_user_interrupts - how often a task's CPU has been interrupted
- * @user: the task
+ * @user: the task, which spins
+ *
+ * Waits until the task has gone on spinning: an emulated CPU that its host does
+ * not run has yet to take what was sent to it.
  *
  * Return: what /proc/stat adds up, every interrupt and IPI.
  */
 u64 cpuword_user_interrupts(struct cpuword_user *user)
 {
+	unsigned long from = READ_ONCE(user->shared->spins);
+	unsigned long end = jiffies + WAIT_JIFFIES;
+
+	do {
+		msleep(20);
+	} while (READ_ONCE(user->shared->spins) - from < ROUNDS && time_before(jiffies, end));
+
 	return kstat_cpu_irqs_sum(user->cpu) + arch_irq_stat_cpu(user->cpu);
 }
 
