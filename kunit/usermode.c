@@ -93,8 +93,6 @@ static int bind_to_cpu(struct subprocess_info *info, struct cred *new)
 {
 	struct cpuword_user *user = info->data;
 
-	/* The scheduler's fair server would interrupt a fair task every second. */
-	sched_set_fifo(current);
 	return set_cpus_allowed_ptr(current, cpumask_of(user->cpu));
 }
 
@@ -142,8 +140,8 @@ int cpuword_user_cpu(struct kunit *test)
 struct cpuword_user *cpuword_user_start(struct kunit *test, int cpu)
 {
 	static bool ready;
-	char minor[12];
-	char *argv[] = { PROGRAM, minor, NULL };
+	char minor[12], runtime[64];
+	char *argv[] = { PROGRAM, minor, runtime, NULL };
 	char *envp[] = { NULL };
 	struct subprocess_info *info;
 	struct cpuword_user *user;
@@ -165,6 +163,8 @@ struct cpuword_user *cpuword_user_start(struct kunit *test, int cpu)
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, cpuword_user_stop, user), 0);
 
 	snprintf(minor, sizeof(minor), "%d", user_device.minor);
+	snprintf(runtime, sizeof(runtime), CPUWORD_USER_DEBUGFS "/sched/fair_server/cpu%d/runtime",
+		 cpu);
 	info = call_usermodehelper_setup(PROGRAM, argv, envp, GFP_KERNEL,
 					 bind_to_cpu, NULL, user);
 	KUNIT_ASSERT_NOT_NULL(test, info);
