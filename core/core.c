@@ -20,6 +20,7 @@
 
 #include <asm/cpuword.h>
 
+#include "param.h"
 #include "word.h"
 
 #define CREATE_TRACE_POINTS
@@ -402,7 +403,8 @@ static DEFINE_PER_CPU(struct cpumask, cpuword_callees);
  * @info: its argument
  * @work: as for cpuword_defer(): does all that @func would have done
  *
- * Waits until @func has run on the CPUs that got an IPI.
+ * Waits until @func has run on the CPUs that got an IPI, with preemption
+ * disabled, as on_each_cpu() does.
  *
  * Context: as on_each_cpu().
  */
@@ -589,16 +591,42 @@ static int cpuword_check_offline(unsigned int cpu)
 
 /* --- Parameters --- */
 
+/* Of a value that is refused, as much as a line has room for. */
+#define CPUWORD_PARAM_SHOWN	32
+
+/**
+ * cpuword_param - which of its two values is a parameter set to?
+ * @name: the parameter
+ * @val: what it is set to, NULL if to nothing; sysfs's newline is ignored
+ * @no: the one value
+ * @yes: the other
+ *
+ * Context: any.
+ * Return: 0 for @no, 1 for @yes, -EINVAL and a warning for anything else.
+ */
+int cpuword_param(const char *name, const char *val, const char *no,
+		  const char *yes)
+{
+	if (!val)
+		val = "";
+	if (sysfs_streq(val, no))
+		return 0;
+	if (sysfs_streq(val, yes))
+		return 1;
+
+	/* Whatever it holds, it does not break the line. */
+	pr_warn("%s=%*pE is not valid; valid: %s %s\n", name,
+		min_t(int, strcspn(val, "\n"), CPUWORD_PARAM_SHOWN), val, no, yes);
+	return -EINVAL;
+}
+
 static int cpuword_defer_set(const char *val, const struct kernel_param *kp)
 {
-	if (sysfs_streq(val, "on")) {
-		WRITE_ONCE(cpuword_deferring, CPUWORD_ON);
-	} else if (sysfs_streq(val, "off")) {
-		WRITE_ONCE(cpuword_deferring, CPUWORD_OFF);
-	} else {
-		pr_warn("defer=%s is neither on nor off\n", val);
-		return -EINVAL;
-	}
+	int on = cpuword_param("defer", val, "off", "on");
+
+	if (on < 0)
+		return on;
+	WRITE_ONCE(cpuword_deferring, on ? CPUWORD_ON : CPUWORD_OFF);
 	return 0;
 }
 
@@ -609,6 +637,8 @@ static int cpuword_defer_get(char *buf, const struct kernel_param *kp)
 }
 
 static const struct kernel_param_ops cpuword_defer_ops = {
+	/* Not without a value, but it is cpuword_param() that says so. */
+	.flags = KERNEL_PARAM_OPS_FL_NOARG,
 	.set = cpuword_defer_set,
 	.get = cpuword_defer_get,
 };
@@ -619,11 +649,11 @@ static bool cpuword_track __initdata;
 
 static int __init cpuword_track_set(char *val)
 {
-	if (strcmp(val, "all") && strcmp(val, "isolated")) {
-		pr_warn("track=%s is neither all nor isolated\n", val);
-		return -EINVAL;
-	}
-	cpuword_track = !strcmp(val, "all");
+	int all = cpuword_param("track", val, "isolated", "all");
+
+	if (all < 0)
+		return all;
+	cpuword_track = all;
 	return 0;
 }
 early_param("cpuword.track", cpuword_track_set);
@@ -637,6 +667,29 @@ early_param("cpuword.track", cpuword_track_set);
 bool __init cpuword_track_all(void)
 {
 	return cpuword_track;
+}
+
+/**
+ * cpuword_note_isolated - CPUs have been isolated at run time
+ * @cpus: all that are isolated
+ *
+ * Which CPUs are tracked is decided at boot.  Says, once, which of @cpus are
+ * not, since nothing is deferred for them.
+ *
+ * Context: process; callers see to it that they do not meet.
+ */
+void cpuword_note_isolated(const struct cpumask *cpus)
+{
+	static struct cpumask untracked;
+	int cpu;
+
+	for_each_cpu(cpu, cpus)
+		__cpumask_assign_cpu(cpu, &untracked,
+				     !context_tracking_enabled_cpu(cpu));
+
+	if (!cpumask_empty(&untracked))
+		pr_warn_once("CPUs %*pbl are isolated without nohz_full=: nothing is deferred for them\n",
+			     cpumask_pr_args(&untracked));
 }
 
 /* --- debugfs --- */

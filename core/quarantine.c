@@ -44,11 +44,12 @@
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/seq_file.h>
-#include <linux/string.h>
 
 #include <asm/barrier.h>
 #include <asm/cpuword.h>
 #include <asm/tlbflush.h>
+
+#include "param.h"
 
 /* The last generation; each CPU is clean up to its own. */
 static u64 quarantine_gen;
@@ -68,14 +69,11 @@ static bool tlbi_deferred __ro_after_init;
 #ifdef CONFIG_HAVE_CPUWORD_TLBI
 static int __init cpuword_tlbi_set(char *val)
 {
-	if (val && !strcmp(val, "deferred")) {
-		tlbi_deferred = true;
-	} else if (val && !strcmp(val, "broadcast")) {
-		tlbi_deferred = false;
-	} else {
-		pr_warn("tlbi=%s is neither broadcast nor deferred\n", val ?: "");
-		return -EINVAL;
-	}
+	int deferred = cpuword_param("tlbi", val, "broadcast", "deferred");
+
+	if (deferred < 0)
+		return deferred;
+	tlbi_deferred = deferred;
 	return 0;
 }
 early_param("cpuword.tlbi", cpuword_tlbi_set);

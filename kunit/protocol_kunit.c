@@ -10,6 +10,7 @@ static void cpuword_test_step(const void *w);
 
 #include <kunit/test.h>
 #include <linux/bitops.h>
+#include <linux/cpuword.h>
 #include <linux/slab.h>
 
 #include "../word.h"
@@ -617,7 +618,15 @@ static void pin_at_every_step(struct kunit *test)
 	round_trips_with(test, PINNER);
 }
 
+/* Links on any architecture, whatever sections its linker script has. */
+static void text_is_deferrable_where_there_is_a_word(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, cpuword_text_deferrable(user_accepts),
+			IS_ENABLED(CONFIG_CPUWORD));
+}
+
 static struct kunit_case protocol_cases[] = {
+	KUNIT_CASE(text_is_deferrable_where_there_is_a_word),
 	KUNIT_CASE(fields_cover_the_word_once),
 	KUNIT_CASE(counter_wraps_off_the_top),
 	KUNIT_CASE(entry_from_wrapped_counter_keeps_work),

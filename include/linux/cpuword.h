@@ -29,6 +29,7 @@ void on_each_cpu_deferrable(smp_call_func_t func, void *info,
 			    unsigned long work);
 void smp_call_function_in_kernel(smp_call_func_t func, void *info);
 bool cpuword_track_all(void);
+void cpuword_note_isolated(const struct cpumask *cpus);
 
 /**
  * cpuword_owes - has a CPU yet to do some work?
@@ -41,6 +42,35 @@ static inline bool cpuword_owes(int cpu, unsigned long work)
 {
 	/* Pairs with the release in cpuword_exit(); early work completes by itself. */
 	return atomic_long_read_acquire(cpuword_of(cpu)) & work;
+}
+
+#ifdef CONFIG_MODULES
+bool cpuword_module_noinstr(const void *addr, size_t len);
+#else
+static inline bool cpuword_module_noinstr(const void *addr, size_t len)
+{
+	return false;
+}
+#endif
+
+/**
+ * cpuword_text_range_deferrable - may the sync after patching a range wait?
+ * @addr: kernel text
+ * @len: how many bytes of it
+ *
+ * Not in the danger zone: text that runs between the switch to kernel mode
+ * and the entry hook, or after the exit hook, would run unsynchronised.  That
+ * is noinstr; modules have such text too, as idle drivers.
+ *
+ * Return: true if CPUWORD_ISYNC may be deferred for all of the range.
+ */
+static inline bool cpuword_text_range_deferrable(const void *addr, size_t len)
+{
+	return !memory_intersects(__noinstr_text_start, __noinstr_text_end,
+				  (void *)addr, len) &&
+	       !memory_intersects(__entry_text_start, __entry_text_end,
+				  (void *)addr, len) &&
+	       !cpuword_module_noinstr(addr, len);
 }
 
 #else
@@ -80,36 +110,17 @@ static inline bool cpuword_track_all(void)
 	return false;
 }
 
-#endif /* CONFIG_CPUWORD */
+static inline void cpuword_note_isolated(const struct cpumask *cpus)
+{
+}
 
-#if defined(CONFIG_CPUWORD) && defined(CONFIG_MODULES)
-bool cpuword_module_noinstr(const void *addr, size_t len);
-#else
-static inline bool cpuword_module_noinstr(const void *addr, size_t len)
+/* Nor have all architectures a section for their entry code. */
+static inline bool cpuword_text_range_deferrable(const void *addr, size_t len)
 {
 	return false;
 }
-#endif
 
-/**
- * cpuword_text_range_deferrable - may the sync after patching a range wait?
- * @addr: kernel text
- * @len: how many bytes of it
- *
- * Not in the danger zone: text that runs between the switch to kernel mode
- * and the entry hook, or after the exit hook, would run unsynchronised.  That
- * is noinstr; modules have such text too, as idle drivers.
- *
- * Return: true if CPUWORD_ISYNC may be deferred for all of the range.
- */
-static inline bool cpuword_text_range_deferrable(const void *addr, size_t len)
-{
-	return !memory_intersects(__noinstr_text_start, __noinstr_text_end,
-				  (void *)addr, len) &&
-	       !memory_intersects(__entry_text_start, __entry_text_end,
-				  (void *)addr, len) &&
-	       !cpuword_module_noinstr(addr, len);
-}
+#endif /* CONFIG_CPUWORD */
 
 /**
  * cpuword_text_deferrable - cpuword_text_range_deferrable() for one address

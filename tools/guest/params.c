@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * PID 1 of tools/params.py. Writes to the parameter and the debugfs files of
+ * cpuword what they have to refuse, and isolates a CPU that is not tracked. A
+ * line that starts with "@@ " is for the host.
+ */
+#include "guest.h"
+
+#define DEFER	"/sys/module/cpuword/parameters/defer"
+#define WORDS	"/sys/kernel/debug/cpuword/"
+#define CGROUPS	"/cgroup/"
+
+static char much[8192];
+
+/* The errno of a write of @len bytes at once, 0 if all of them were taken. */
+static int write_all(const char *path, const char *data, long len)
+{
+	int fd = open(path, O_WRONLY), err = 0;
+	long n;
+
+	if (fd < 0)
+		return errno;
+	n = write(fd, data, len);
+	if (n < 0)
+		err = errno;
+	else if (n < len)
+		err = -1;
+	close(fd);
+	return err;
+}
+
+static void write_defer(const char *what, const char *data, long len)
+{
+	int err = write_all(DEFER, data, len);
+	char now[PATH];
+	long n = slurp(DEFER, now, 0, sizeof(now));
+
+	now[n > 0 ? n - 1 : 0] = 0;
+	printf("@@ defer %s %d %s\n", what, err, now);
+}
+
+static void write_values(void)
+{
+	static const char * const bad[] = {
+		"\n", " ", "on ", " on", "\ton", "ON", "Off", "o", "onn", "1",
+		"yes", "auto", "on\noff", "\1\377\200", "%s%n", "defer=on",
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		write_defer("bad", bad[i], strlen(bad[i]));
+	write_defer("bad", "\0on", 3);
+	memset(much, 'o', sizeof(much));
+	write_defer("bad", much, 4095);
+	/* A page is the most that sysfs takes, so there may be a rest. */
+	write_defer("much", much, sizeof(much));
+	write_defer("off", "off", 3);
+	write_defer("bad", "OFF\n", 4);
+	write_defer("on", "on\n", 3);
+	write_defer("nothing", "", 0);
+}
+
+/* How long a file is that is read in pieces of @size, or -errno. */
+static long read_in_pieces(const char *path, long size)
+{
+	int fd = open(path, O_RDONLY);
+	long n, len = 0;
+
+	if (fd < 0)
+		return -errno;
+	while ((n = read(fd, much, size)) > 0)
+		len += n;
+	if (n < 0)
+		len = -errno;
+	close(fd);
+	return len;
+}
+
+static void write_debugfs(const char *file)
+{
+	static const off_t offsets[] = { -1, 1, 1 << 20, 0x7fffffff };
+	char path[PATH];
+	unsigned int i;
+	int fd;
+
+	join(path, WORDS, file, NULL);
+	printf("@@ debugfs %s write %d nothing %d much %d\n", file,
+	       write_all(path, "on", 2), write_all(path, "", 0),
+	       write_all(path, much, sizeof(much)));
+	printf("@@ debugfs %s read %d pieces %d\n", file,
+	       (int)read_in_pieces(path, sizeof(much)),
+	       (int)read_in_pieces(path, 1));
+	fd = open(path, O_RDONLY);
+	for (i = 0; i < ARRAY_SIZE(offsets); i++) {
+		lseek(fd, offsets[i], SEEK_SET);
+		read(fd, much, 7);
+	}
+	close(fd);
+}
+
+static void print_quarantine(void)
+{
+	char *line = much, *end;
+
+	if (slurp(WORDS "quarantine", much, 0, sizeof(much)) < 0)
+		return;
+	for (; (end = strchr(line, '\n')); line = end + 1) {
+		*end = 0;
+		printf("@@ quarantine %s\n", line);
+	}
+}
+
+/* A partition of CPUs 2 and 3, while 1 and 2 are tracked. */
+static void isolate(void)
+{
+	mkdir("/cgroup", 0700);
+	if (mount("cgroup2", "/cgroup", "cgroup2", 0, NULL) ||
+	    put(CGROUPS "cgroup.subtree_control", "+cpuset") ||
+	    mkdir(CGROUPS "isolated", 0700) ||
+	    put(CGROUPS "isolated/cpuset.cpus", "2-3") ||
+	    put(CGROUPS "isolated/cpuset.cpus.exclusive", "2-3") ||
+	    put(CGROUPS "isolated/cpuset.cpus.partition", "isolated"))
+		printf("@@ error no partition, errno %d\n", errno);
+}
+
+int main(void)
+{
+	mount_all();
+	write_values();
+	write_debugfs("cpus");
+	/* Where something is held. */
+	if (read_in_pieces(WORDS "quarantine", 1) >= 0)
+		write_debugfs("quarantine");
+	print_quarantine();
+	isolate();
+	printf("@@ bye\n");
+	restart();
+	return 0;
+}
