@@ -94,7 +94,7 @@ static inline bool cpuword_module_noinstr(const void *addr, size_t len)
 /**
  * cpuword_text_range_deferrable - may the sync after patching a range wait?
  * @addr: kernel text
- * @len: how many bytes of it
+ * @len: how many bytes of it, all that are patched
  *
  * Not in the danger zone: text that runs between the switch to kernel mode
  * and the entry hook, or after the exit hook, would run unsynchronised.  That
@@ -109,17 +109,6 @@ static inline bool cpuword_text_range_deferrable(const void *addr, size_t len)
 	       !memory_intersects(__entry_text_start, __entry_text_end,
 				  (void *)addr, len) &&
 	       !cpuword_module_noinstr(addr, len);
-}
-
-/**
- * cpuword_text_deferrable - cpuword_text_range_deferrable() for one address
- * @addr: kernel text
- *
- * Return: true if CPUWORD_ISYNC may be deferred for @addr.
- */
-static inline bool cpuword_text_deferrable(const void *addr)
-{
-	return cpuword_text_range_deferrable(addr, 1);
 }
 
 /*
