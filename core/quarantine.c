@@ -16,7 +16,8 @@
  * A deferred flush is a generation.  A CPU is clean up to a generation once it
  * has flushed after what that generation unmapped:
  *
- * - It got an IPI: it flushed before cpuword_quarantine_flush() returned.
+ * - It got an IPI, or a remote fence by the firmware: it flushed before
+ *   cpuword_quarantine_flush() returned.
  *
  * - Or its CPUWORD_TLB was set, or seen set, in user mode, after the unmapping
  *   and smp_mb().  Only the CPU clears the bit, at its entry, after it has
@@ -257,7 +258,10 @@ void cpuword_quarantine_tables(unsigned long start, unsigned long end,
 
 	quarantine_free_clean_tables();
 	if (quarantine_nr_tables > CPUWORD_QUARANTINE_TABLES) {
-		/* Who owes a flush does it at the entry of the IPI. */
+		/*
+		 * Who owes a flush, of other ranges too, does it at the entry
+		 * of the IPI: a remote fence by firmware would not do.
+		 */
 		flush_tlb_kernel_range(start, end);
 		for_each_possible_cpu(cpu)
 			quarantine_set_clean(cpu, quarantine_gen);

@@ -155,8 +155,20 @@ static void implicit_work_is_accepted_work(struct kunit *test)
 
 static void entry_code_is_not_deferrable(struct kunit *test)
 {
-	KUNIT_EXPECT_FALSE(test, cpuword_text_deferrable(__ct_user_exit));
-	KUNIT_EXPECT_TRUE(test, cpuword_text_deferrable(kfree));
+	KUNIT_EXPECT_FALSE(test, cpuword_text_range_deferrable(__ct_user_exit, 1));
+	KUNIT_EXPECT_TRUE(test, cpuword_text_range_deferrable(kfree, 1));
+}
+
+static void range_that_reaches_into_entry_code_is_not_deferrable(struct kunit *test)
+{
+	const char *start = __noinstr_text_start, *end = __noinstr_text_end;
+
+	KUNIT_ASSERT_TRUE(test, start < end);
+	KUNIT_EXPECT_TRUE(test, cpuword_text_range_deferrable(start - 4, 4));
+	KUNIT_EXPECT_FALSE(test, cpuword_text_range_deferrable(start - 4, 5));
+	KUNIT_EXPECT_FALSE(test, cpuword_text_range_deferrable(start - 4, end - start + 8));
+	KUNIT_EXPECT_FALSE(test, cpuword_text_range_deferrable(end - 1, 5));
+	KUNIT_EXPECT_TRUE(test, cpuword_text_range_deferrable(end, 4));
 }
 
 static DEFINE_STATIC_KEY_FALSE(entry_key);
@@ -203,6 +215,7 @@ static struct kunit_case hooks_cases[] = {
 	KUNIT_CASE(only_early_work_is_accepted),
 	KUNIT_CASE(implicit_work_is_accepted_work),
 	KUNIT_CASE(entry_code_is_not_deferrable),
+	KUNIT_CASE(range_that_reaches_into_entry_code_is_not_deferrable),
 	KUNIT_CASE_SLOW(jump_label_of_entry_code_is_strict),
 	{}
 };

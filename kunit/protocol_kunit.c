@@ -621,7 +621,7 @@ static void pin_at_every_step(struct kunit *test)
 /* Links on any architecture, whatever sections its linker script has. */
 static void text_is_deferrable_where_there_is_a_word(struct kunit *test)
 {
-	KUNIT_EXPECT_EQ(test, cpuword_text_deferrable(user_accepts),
+	KUNIT_EXPECT_EQ(test, cpuword_text_range_deferrable(user_accepts, 1),
 			IS_ENABLED(CONFIG_CPUWORD));
 }
 

@@ -14,6 +14,7 @@
 #include <linux/execmem.h>
 #include <linux/filter.h>
 #include <linux/kernel_stat.h>
+#include <linux/kprobes.h>
 #include <linux/memory.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
@@ -367,6 +368,12 @@ static void icache_flush_is_strict_unless_deferrable(struct kunit *test)
 	begin(test, sent);
 	flush_icache_range(addr, addr + 4);
 	expect_strict(test, sent);
+
+	/* It begins before entry code. */
+	addr = (unsigned long)__noinstr_text_start;
+	begin(test, sent);
+	flush_icache_range_deferrable(addr - 4, addr + 4);
+	expect_strict(test, sent);
 }
 
 /* To the SBI an empty mask is every hart. */
@@ -387,7 +394,8 @@ static void free_text(void *addr)
 	execmem_free(addr);
 }
 
-static void executable_kernel_mapping_is_deferred(struct kunit *test)
+/* Nothing has been written yet. */
+static void executable_kernel_mapping_sends_nothing(struct kunit *test)
 {
 	struct sent *sent = start(test);
 	void *addr;
@@ -395,8 +403,26 @@ static void executable_kernel_mapping_is_deferred(struct kunit *test)
 	begin(test, sent);
 	addr = execmem_alloc(EXECMEM_KPROBES, PAGE_SIZE);
 	KUNIT_ASSERT_NOT_NULL(test, addr);
-	expect_deferred(test, sent, CPUWORD_ISYNC);
+	expect_deferred(test, sent, 0);
 	execmem_free(addr);
+}
+
+static noinline notrace void probed(void)
+{
+	asm volatile("addi zero, zero, 1");
+}
+
+/* It is, in that mapping: what a probe that is not armed yet has copied. */
+static void slot_of_a_kprobe_is_deferred(struct kunit *test)
+{
+	struct sent *sent = start(test);
+	struct kprobe p = { .addr = (void *)probed, .flags = KPROBE_FLAG_DISABLED };
+
+	begin(test, sent);
+	KUNIT_ASSERT_EQ(test, register_kprobe(&p), 0);
+	KUNIT_EXPECT_NOT_NULL(test, p.ainsn.api.insn);
+	expect_deferred(test, sent, CPUWORD_ISYNC);
+	unregister_kprobe(&p);
 }
 
 static void patched_text_is_deferred(struct kunit *test)
@@ -434,6 +460,21 @@ static void patched_entry_text_is_strict(struct kunit *test)
 	begin(test, sent);
 	mutex_lock(&text_mutex);
 	KUNIT_EXPECT_EQ(test, patch_text_nosync(addr, &insn, sizeof(insn)), 0);
+	mutex_unlock(&text_mutex);
+	expect_strict(test, sent);
+}
+
+static void patched_text_that_reaches_into_entry_text_is_strict(struct kunit *test)
+{
+	struct sent *sent = start(test);
+	void *addr = __noinstr_text_start - 4;
+	u32 insns[2];
+
+	/* With what is there. */
+	KUNIT_ASSERT_EQ(test, copy_from_kernel_nofault(insns, addr, sizeof(insns)), 0);
+	begin(test, sent);
+	mutex_lock(&text_mutex);
+	KUNIT_EXPECT_EQ(test, patch_text_nosync(addr, insns, sizeof(insns)), 0);
 	mutex_unlock(&text_mutex);
 	expect_strict(test, sent);
 }
@@ -490,9 +531,11 @@ static struct kunit_case riscv_cases[] = {
 	KUNIT_CASE_SLOW(linear_mapping_permissions_are_strict),
 	KUNIT_CASE_SLOW(icache_flush_is_strict_unless_deferrable),
 	KUNIT_CASE_SLOW(user_text_that_nobody_runs_sends_nothing),
-	KUNIT_CASE_SLOW(executable_kernel_mapping_is_deferred),
+	KUNIT_CASE_SLOW(executable_kernel_mapping_sends_nothing),
+	KUNIT_CASE_SLOW(slot_of_a_kprobe_is_deferred),
 	KUNIT_CASE_SLOW(patched_text_is_deferred),
 	KUNIT_CASE_SLOW(patched_entry_text_is_strict),
+	KUNIT_CASE_SLOW(patched_text_that_reaches_into_entry_text_is_strict),
 	KUNIT_CASE_SLOW(bpf_programs_come_and_go_deferred),
 	{}
 };

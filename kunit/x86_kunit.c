@@ -10,8 +10,10 @@
 #include <linux/kprobes.h>
 #include <linux/memory.h>
 #include <linux/set_memory.h>
+#include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
+#include <asm/nops.h>
 #include <asm/text-patching.h>
 
 #include "usermode.h"
@@ -165,6 +167,21 @@ static void text_sync_is_strict_unless_deferrable(struct kunit *test)
 	cpuword_expect_sent(test, &w);
 }
 
+/* It begins in the padding before entry code, and writes what is there. */
+static void text_poke_that_reaches_into_entry_code_is_strict(struct kunit *test)
+{
+	struct cpuword_watched w = cpuword_watch(test);
+	u8 *addr = (u8 *)__entry_text_start - 2, text[JMP32_INSN_SIZE];
+
+	KUNIT_ASSERT_EQ(test, copy_from_kernel_nofault(text, addr, sizeof(text)), 0);
+	/* Nobody executes the breakpoint that the poke begins with. */
+	KUNIT_ASSERT_EQ(test, text[0], INT3_INSN_OPCODE);
+	mutex_lock(&text_mutex);
+	text_poke_bp(addr, text, sizeof(text), x86_nops[sizeof(text)]);
+	mutex_unlock(&text_mutex);
+	cpuword_expect_sent(test, &w);
+}
+
 /* Long enough for a jump to replace what the probe is on. */
 static noinline void probed(void)
 {
@@ -260,6 +277,7 @@ static struct kunit_case x86_cases[] = {
 	KUNIT_CASE_SLOW(strict_purge_flushes_what_another_has_deferred),
 	KUNIT_CASE_SLOW(flush_before_a_table_is_freed),
 	KUNIT_CASE_SLOW(text_sync_is_strict_unless_deferrable),
+	KUNIT_CASE_SLOW(text_poke_that_reaches_into_entry_code_is_strict),
 	KUNIT_CASE_SLOW(probe_is_deferred),
 	KUNIT_CASE(word_takes_no_data_breakpoint),
 	{}

@@ -56,7 +56,7 @@ static inline bool cpuword_module_noinstr(const void *addr, size_t len)
 /**
  * cpuword_text_range_deferrable - may the sync after patching a range wait?
  * @addr: kernel text
- * @len: how many bytes of it
+ * @len: how many bytes of it, all that are patched
  *
  * Not in the danger zone: text that runs between the switch to kernel mode
  * and the entry hook, or after the exit hook, would run unsynchronised.  That
@@ -114,24 +114,13 @@ static inline void cpuword_note_isolated(const struct cpumask *cpus)
 {
 }
 
-/* Nor have all architectures a section for their entry code. */
+/* Not every architecture has a section for its entry code. */
 static inline bool cpuword_text_range_deferrable(const void *addr, size_t len)
 {
 	return false;
 }
 
 #endif /* CONFIG_CPUWORD */
-
-/**
- * cpuword_text_deferrable - cpuword_text_range_deferrable() for one address
- * @addr: kernel text
- *
- * Return: true if CPUWORD_ISYNC may be deferred for @addr.
- */
-static inline bool cpuword_text_deferrable(const void *addr)
-{
-	return cpuword_text_range_deferrable(addr, 1);
-}
 
 /*
  * Architectures whose kernel TLB flush takes no IPI have nothing to defer:
