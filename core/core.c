@@ -217,6 +217,22 @@ static bool cpuword_eqs_is_watched(unsigned long word)
 	       cpuword_ctx(word) != CPUWORD_CTX_LAZY;
 }
 
+/*
+ * How often a TLB flush has been left to somebody.  The bits do not tell: one
+ * stays when its CPU is flushed in a way that does not enter the kernel.
+ */
+static atomic_long_t cpuword_tlb_deferrals;
+
+static void cpuword_count_deferral(unsigned long work)
+{
+	/*
+	 * Release: whoever sees the count sees the bits that were set, or seen
+	 * set, for it.  Pairs with the acquire in cpuword_tlb_owed_since().
+	 */
+	if (work & CPUWORD_TLB)
+		atomic_long_inc_return_release(&cpuword_tlb_deferrals);
+}
+
 /* After smp_mb(), see cpuword_try_defer(). */
 static bool __cpuword_defer(int cpu, unsigned long work)
 {
@@ -265,6 +281,47 @@ bool cpuword_owed(unsigned long work)
 	}
 
 	return false;
+}
+
+/**
+ * cpuword_tlb_owed_since - has a CPU yet to do a flush that nobody else did?
+ * @since: what this left there at the caller's last flush; 0 at first
+ *
+ * For callers that cannot wait for the flushes that were deferred before, and
+ * who make up for all of them if this returns true, by a flush of everything
+ * on every CPU.  It is asked for once: that a CPU which did not enter the kernel
+ * for it keeps its bit does not count any more.
+ *
+ * Context: any; one caller at a time for each @since.
+ * Return: true if the caller has to flush.
+ */
+bool cpuword_tlb_owed_since(unsigned long *since)
+{
+	/*
+	 * Pairs with the release in cpuword_count_deferral().  What is deferred
+	 * later is counted later, and is for the next call.
+	 */
+	unsigned long now = atomic_long_read_acquire(&cpuword_tlb_deferrals);
+
+	if (now == *since)
+		return false;
+	*since = now;
+
+	return cpuword_owed(CPUWORD_TLB);
+}
+
+/**
+ * cpuword_huge_deferrable - may user mode keep a huge translation?
+ *
+ * Of an address that may be mapped by small leaves next.
+ *
+ * Context: any, once boot has decided on mitigations.
+ * Return: true if flush_tlb_kernel_range_deferrable() may follow the unmapping
+ * of a huge leaf, see arch_cpuword_huge_deferrable().
+ */
+bool cpuword_huge_deferrable(void)
+{
+	return arch_cpuword_huge_deferrable();
 }
 
 #ifdef CONFIG_MODULES
@@ -323,6 +380,8 @@ static bool cpuword_bad_cpu(int cpu)
  */
 bool cpuword_defer(int cpu, unsigned long work)
 {
+	bool deferred;
+
 	if (cpuword_bad_work(work) || cpuword_bad_cpu(cpu))
 		return false;
 	if (READ_ONCE(cpuword_deferring) != CPUWORD_ON) {
@@ -332,7 +391,10 @@ bool cpuword_defer(int cpu, unsigned long work)
 
 	/* Pairs with the RMW in cpuword_enter(). */
 	smp_mb();
-	return __cpuword_defer(cpu, work);
+	deferred = __cpuword_defer(cpu, work);
+	cpuword_count_deferral(work);
+
+	return deferred;
 }
 EXPORT_SYMBOL_GPL(cpuword_defer);
 
@@ -391,6 +453,7 @@ void cpuword_defer_mask(struct cpumask *cpus, unsigned long work)
 		if (__cpuword_defer(cpu, work))
 			__cpumask_clear_cpu(cpu, cpus);
 	}
+	cpuword_count_deferral(work);
 }
 EXPORT_SYMBOL_GPL(cpuword_defer_mask);
 

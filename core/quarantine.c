@@ -35,6 +35,7 @@
  */
 #define pr_fmt(fmt) "cpuword: " fmt
 
+#include <linux/context_tracking_state.h>
 #include <linux/cpu.h>
 #include <linux/cpuword_quarantine.h>
 #include <linux/dcache.h>
@@ -45,6 +46,7 @@
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/seq_file.h>
+#include <linux/shrinker.h>
 
 #include <asm/barrier.h>
 #include <asm/cpuword.h>
@@ -138,9 +140,9 @@ static bool quarantine_defer(unsigned long start, unsigned long end)
 
 	lockdep_assert_held(&quarantine_lock);
 
-	/* Bits that are clear now may be set below. */
+	/* Bits that are clear now may be set below.  Nobody else ever owes. */
 	for_each_possible_cpu(cpu) {
-		if (!cpuword_owes(cpu, CPUWORD_TLB))
+		if (context_tracking_enabled_cpu(cpu) && !cpuword_owes(cpu, CPUWORD_TLB))
 			quarantine_set_clean(cpu, quarantine_gen);
 	}
 
@@ -223,7 +225,7 @@ static void quarantine_free_clean_tables(void)
 		list_del(&page->lru);
 		set_page_private(page, 0);
 		__free_page(page);
-		quarantine_nr_tables--;
+		WRITE_ONCE(quarantine_nr_tables, quarantine_nr_tables - 1);
 	}
 }
 
@@ -237,8 +239,9 @@ static void quarantine_free_clean_tables(void)
  * The range may be mapped again at once, by leaves of another size, so no CPU
  * may be able to cache any translation of it before its entry hook.
  *
- * Pages stay until a later call finds that they are clean.  At most
- * CPUWORD_QUARANTINE_TABLES do, then every CPU gets an IPI.
+ * Pages stay until a later call, or reclaim, finds that they are clean.  At most
+ * CPUWORD_QUARANTINE_TABLES do, then every CPU gets an IPI.  So few are not
+ * worth one when memory is short.
  *
  * Context: process, may sleep.
  */
@@ -252,7 +255,7 @@ void cpuword_quarantine_tables(unsigned long start, unsigned long end,
 	quarantine_defer(start, end);
 	list_for_each_entry(page, tables, lru) {
 		set_page_private(page, quarantine_gen);
-		quarantine_nr_tables++;
+		WRITE_ONCE(quarantine_nr_tables, quarantine_nr_tables + 1);
 	}
 	list_splice_tail_init(tables, &quarantine_tables);
 
@@ -269,6 +272,45 @@ void cpuword_quarantine_tables(unsigned long start, unsigned long end,
 	}
 	mutex_unlock(&quarantine_lock);
 }
+
+static unsigned long quarantine_tables_count(struct shrinker *shrink,
+					     struct shrink_control *sc)
+{
+	return READ_ONCE(quarantine_nr_tables) ?: SHRINK_EMPTY;
+}
+
+static unsigned long quarantine_tables_scan(struct shrinker *shrink,
+					    struct shrink_control *sc)
+{
+	unsigned int before;
+
+	if (!mutex_trylock(&quarantine_lock))
+		return SHRINK_STOP;
+	before = quarantine_nr_tables;
+	quarantine_free_clean_tables();
+	before -= quarantine_nr_tables;
+	mutex_unlock(&quarantine_lock);
+
+	/* Those that stay are not clean: it is no use to ask again. */
+	return before ?: SHRINK_STOP;
+}
+
+static int __init quarantine_tables_init(void)
+{
+	struct shrinker *shrinker;
+
+	if (!cpuword_holds_tables())
+		return 0;
+	shrinker = shrinker_alloc(0, "cpuword-tables");
+	if (!shrinker)
+		return -ENOMEM;
+	shrinker->count_objects = quarantine_tables_count;
+	shrinker->scan_objects = quarantine_tables_scan;
+	shrinker_register(shrinker);
+
+	return 0;
+}
+late_initcall(quarantine_tables_init);
 #endif
 
 static int cpuword_quarantine_show(struct seq_file *m, void *unused)

@@ -25,8 +25,9 @@
 
 #include "usermode.h"
 
-/* More than HELD_MAX_PURGES in mm/vmalloc.c. */
+/* More than HELD_MAX_PURGES and HELD_MAX_AREAS in mm/vmalloc.c. */
 #define MANY_PURGES	40
+#define MANY_AREAS	50000
 #define WAIT_JIFFIES	(20 * HZ)
 
 /* A page of vmalloc space that a CPU in user mode has a translation of. */
@@ -188,7 +189,7 @@ static void watch_purge(void *data, unsigned long start, unsigned long end,
 {
 	struct watch *watch = data;
 
-	watch->everything = !start && end == ULONG_MAX;
+	WRITE_ONCE(watch->everything, !start && end == ULONG_MAX);
 	complete(&watch->purged);
 }
 
@@ -523,6 +524,76 @@ static void too_much_held_costs_a_broadcast(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, watch->everything);
 }
 
+/* So small that their address space would not be too much. */
+static void too_many_held_cost_a_broadcast(struct kunit *test)
+{
+	struct vrange *r = range_open(test);
+	struct watch *watch = watch_begin(test);
+	struct vm_struct *area;
+	int i;
+
+	range_unmap(r);
+	purge(test, watch);
+	KUNIT_ASSERT_FALSE(test, watch->everything);
+	for (i = 0; i < MANY_AREAS && !READ_ONCE(watch->everything); i++) {
+		area = area_get(PAGE_SIZE);
+		KUNIT_ASSERT_NOT_NULL(test, area);
+		free_vm_area(area);
+		cond_resched();
+	}
+	KUNIT_EXPECT_LT(test, i, MANY_AREAS);
+	range_expect_flushed(test, r);
+	KUNIT_EXPECT_TRUE(test, range_can_be_had(test, r, watch));
+}
+
+static void memory_pressure_releases_what_is_held(struct kunit *test)
+{
+	struct vrange *r = range_open(test);
+	struct watch *watch = watch_begin(test);
+
+	range_unmap(r);
+	purge(test, watch);
+	KUNIT_ASSERT_FALSE(test, watch->everything);
+	reinit_completion(&watch->purged);
+	drop_slab();
+	KUNIT_ASSERT_NE(test, wait_for_completion_timeout(&watch->purged, WAIT_JIFFIES), 0);
+	KUNIT_EXPECT_TRUE(test, watch->everything);
+	KUNIT_EXPECT_TRUE(test, range_can_be_had(test, r, watch));
+
+	/* And it starts over. */
+	purge(test, watch);
+	KUNIT_EXPECT_FALSE(test, watch->everything);
+}
+
+/* --- Strict purges --- */
+
+/* A CPU that is flushed, but not made to enter the kernel, goes on owing it. */
+static void strict_purge_flushes_once_what_was_deferred(struct kunit *test)
+{
+	struct cpuword_user *user;
+	struct watch *watch;
+	int i;
+
+	if (IS_ENABLED(CONFIG_HAVE_CPUWORD_TLBI) && !cpuword_tlbi_deferred())
+		kunit_skip(test, "boot with cpuword.tlbi=deferred");
+
+	user = cpuword_user_start(test, cpuword_user_cpu(test));
+	cpuword_user_quiet(user);
+	watch = watch_begin(test);
+	/* Of huge leaves that others have unmapped before: may be strict. */
+	purge(test, watch);
+	for (i = 0; i < 2; i++) {
+		purge(test, watch);
+		KUNIT_EXPECT_TRUE(test, cpuword_user_work(user) & CPUWORD_TLB);
+		vm_unmap_aliases();
+		KUNIT_EXPECT_TRUE(test, watch->everything);
+		if (IS_ENABLED(CONFIG_HAVE_CPUWORD_TLBI))
+			KUNIT_EXPECT_TRUE(test, cpuword_user_work(user) & CPUWORD_TLB);
+		vm_unmap_aliases();
+		KUNIT_EXPECT_FALSE(test, watch->everything);
+	}
+}
+
 /* --- Page tables --- */
 
 /* Pages that this test has a reference of, beside the quarantine's. */
@@ -611,6 +682,21 @@ static void too_many_tables_cost_an_ipi(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tables_held(many), 0);
 }
 
+static void reclaim_frees_tables_that_are_clean(struct kunit *test)
+{
+	struct tables *t = tables_alloc(test, 3);
+	struct cpuword_watched w = cpuword_watch(test);
+
+	tables_flush(&t->list);
+	drop_slab();
+	KUNIT_EXPECT_EQ(test, tables_held(t), 3);
+	KUNIT_EXPECT_EQ(test, cpuword_user_work(w.user), CPUWORD_TLB);
+
+	cpuword_user_syscall(test, w.user);
+	drop_slab();
+	KUNIT_EXPECT_EQ(test, tables_held(t), 0);
+}
+
 static void tables_are_freed_at_once_if_no_cpu_defers(struct kunit *test)
 {
 	struct tables *t = tables_alloc(test, 2);
@@ -634,8 +720,12 @@ static struct kunit_case quarantine_cases[] = {
 	KUNIT_CASE_SLOW(strict_caller_releases_what_is_held),
 	KUNIT_CASE_SLOW(held_pages_are_not_lazy_ones),
 	KUNIT_CASE_SLOW(too_much_held_costs_a_broadcast),
+	KUNIT_CASE_SLOW(too_many_held_cost_a_broadcast),
+	KUNIT_CASE_SLOW(memory_pressure_releases_what_is_held),
+	KUNIT_CASE_SLOW(strict_purge_flushes_once_what_was_deferred),
 	KUNIT_CASE_SLOW(tables_are_held_until_the_entry),
 	KUNIT_CASE_SLOW(too_many_tables_cost_an_ipi),
+	KUNIT_CASE_SLOW(reclaim_frees_tables_that_are_clean),
 	KUNIT_CASE(tables_are_freed_at_once_if_no_cpu_defers),
 	{}
 };

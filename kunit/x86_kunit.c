@@ -3,7 +3,7 @@
  * What x86's own callers leave to a CPU in user mode, and what they do not.
  */
 #include <kunit/test.h>
-#include <linux/cpuword.h>
+#include <linux/cpuword_quarantine.h>
 #include <linux/ftrace.h>
 #include <linux/hw_breakpoint.h>
 #include <linux/io.h>
@@ -81,17 +81,108 @@ static void change_of_memory_type_is_strict(struct kunit *test)
 
 /* --- Aliases --- */
 
-static void strict_purge_flushes_what_another_has_deferred(struct kunit *test)
+/* Of small leaves alone, but for what others may have freed before. */
+static void purge_small_leaves(void)
 {
-	struct cpuword_watched w = cpuword_watch(test);
-
 	vfree(vmalloc(PAGE_SIZE));
 	vm_unmap_aliases_deferrable();
+}
+
+static void strict_purge_flushes_what_another_has_deferred(struct kunit *test)
+{
+	struct cpuword_watched w;
+
+	purge_small_leaves();
+	w = cpuword_watch(test);
+	purge_small_leaves();
 	KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(w.user), w.interrupts);
 	KUNIT_EXPECT_EQ(test, cpuword_user_work(w.user), CPUWORD_TLB);
 	/* Nothing is left to purge. */
 	vm_unmap_aliases();
 	cpuword_expect_sent(test, &w);
+}
+
+/* --- Huge leaves --- */
+
+static unsigned int level_of(unsigned long addr)
+{
+	unsigned int level = PG_LEVEL_NONE;
+	pte_t *pte = lookup_address(addr, &level);
+
+	return pte && pte_present(*pte) ? level : PG_LEVEL_NONE;
+}
+
+/*
+ * A huge leaf has gone, and small ones may come in its place: user mode must have
+ * neither a translation that is huge nor a flush that waits, unless it has no
+ * kernel page tables, or the address is held.
+ */
+static void expect_purge_of_huge(struct kunit *test, struct cpuword_watched *w,
+				 unsigned long addr)
+{
+	KUNIT_EXPECT_EQ(test, level_of(addr), PG_LEVEL_NONE);
+	if (boot_cpu_has(X86_FEATURE_PTI) || cpuword_quarantine_holds())
+		cpuword_expect_deferred(test, w, CPUWORD_TLB);
+	else
+		cpuword_expect_sent(test, w);
+
+	/* Once: the next purge is of small leaves. */
+	purge_small_leaves();
+	cpuword_expect_deferred(test, w, CPUWORD_TLB);
+}
+
+/* Of this kind, since those are aligned to their size; of any memory. */
+static void purge_after_huge(struct kunit *test, unsigned long size, unsigned int level)
+{
+	struct vm_struct *area = get_vm_area(size, VM_IOREMAP);
+	struct page *page = alloc_page(GFP_KERNEL);
+	struct cpuword_watched w;
+	unsigned long addr;
+
+	KUNIT_ASSERT_TRUE(test, area && page);
+	addr = (unsigned long)area->addr;
+	KUNIT_ASSERT_EQ(test, vmap_page_range(addr, addr + size, size, PAGE_KERNEL), 0);
+	KUNIT_ASSERT_EQ(test, level_of(addr), level);
+	w = cpuword_watch(test);
+	free_vm_area(area);
+	vm_unmap_aliases_deferrable();
+	expect_purge_of_huge(test, &w, addr);
+
+	/* The address is to be had, for a small leaf. */
+	area = __get_vm_area_caller(PAGE_SIZE, VM_MAP, addr, addr + 2 * PAGE_SIZE,
+				    __builtin_return_address(0));
+	KUNIT_ASSERT_NOT_NULL(test, area);
+	KUNIT_EXPECT_EQ(test, vmap_page_range(addr, addr + PAGE_SIZE, page_to_phys(page),
+					      PAGE_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, level_of(addr), PG_LEVEL_4K);
+	free_vm_area(area);
+	__free_page(page);
+}
+
+static void purge_after_a_pmd_leaf_is_strict_without_pti(struct kunit *test)
+{
+	purge_after_huge(test, PMD_SIZE, PG_LEVEL_2M);
+}
+
+static void purge_after_a_pud_leaf_is_strict_without_pti(struct kunit *test)
+{
+	if (!boot_cpu_has(X86_FEATURE_GBPAGES))
+		kunit_skip(test, "no pages of a gigabyte");
+	purge_after_huge(test, PUD_SIZE, PG_LEVEL_1G);
+}
+
+static void purge_after_vmalloc_huge_is_strict_without_pti(struct kunit *test)
+{
+	void *addr = vmalloc_huge(PMD_SIZE, GFP_KERNEL);
+	struct cpuword_watched w;
+
+	KUNIT_ASSERT_NOT_NULL(test, addr);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_page_of, addr), 0);
+	KUNIT_ASSERT_EQ(test, level_of((unsigned long)addr), PG_LEVEL_2M);
+	w = cpuword_watch(test);
+	kunit_release_action(test, free_page_of, addr);
+	vm_unmap_aliases_deferrable();
+	expect_purge_of_huge(test, &w, (unsigned long)addr);
 }
 
 /* --- Page tables --- */
@@ -275,6 +366,9 @@ static struct kunit_case x86_cases[] = {
 	KUNIT_CASE_SLOW(change_of_presence_is_strict),
 	KUNIT_CASE_SLOW(change_of_memory_type_is_strict),
 	KUNIT_CASE_SLOW(strict_purge_flushes_what_another_has_deferred),
+	KUNIT_CASE_SLOW(purge_after_a_pmd_leaf_is_strict_without_pti),
+	KUNIT_CASE_SLOW(purge_after_a_pud_leaf_is_strict_without_pti),
+	KUNIT_CASE_SLOW(purge_after_vmalloc_huge_is_strict_without_pti),
 	KUNIT_CASE_SLOW(flush_before_a_table_is_freed),
 	KUNIT_CASE_SLOW(text_sync_is_strict_unless_deferrable),
 	KUNIT_CASE_SLOW(text_poke_that_reaches_into_entry_code_is_strict),

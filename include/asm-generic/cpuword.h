@@ -74,4 +74,22 @@ static __always_inline unsigned long arch_cpuword_implicit(enum cpuword_ctx ctx)
 #define arch_cpuword_implicit arch_cpuword_implicit
 #endif
 
+#ifndef arch_cpuword_huge_deferrable
+/**
+ * arch_cpuword_huge_deferrable - may user mode keep a huge translation?
+ *
+ * When the leaf has been unmapped, and small ones may be mapped in its place, to
+ * other memory.  Not if a CPU in user mode can cache one of these beside the huge
+ * one, unless the architecture says what happens then.
+ *
+ * Return: true if so, also where no such flush is deferred.
+ */
+static __always_inline bool arch_cpuword_huge_deferrable(void)
+{
+	return false;
+}
+
+#define arch_cpuword_huge_deferrable arch_cpuword_huge_deferrable
+#endif
+
 #endif /* _ASM_GENERIC_CPUWORD_H */

@@ -20,6 +20,8 @@ typedef void (*cpuword_late_fn)(void);
 bool cpuword_defer(int cpu, unsigned long work);
 void cpuword_defer_mask(struct cpumask *cpus, unsigned long work);
 bool cpuword_owed(unsigned long work);
+bool cpuword_tlb_owed_since(unsigned long *since);
+bool cpuword_huge_deferrable(void);
 bool cpuword_in_user(int cpu);
 bool cpuword_pin(int cpu);
 void cpuword_unpin(int cpu);
@@ -84,9 +86,14 @@ static inline void cpuword_defer_mask(struct cpumask *cpus, unsigned long work)
 {
 }
 
-static inline bool cpuword_owed(unsigned long work)
+static inline bool cpuword_tlb_owed_since(unsigned long *since)
 {
 	return false;
+}
+
+static inline bool cpuword_huge_deferrable(void)
+{
+	return true;
 }
 
 static inline bool cpuword_in_user(int cpu)

@@ -6,13 +6,27 @@
 #ifndef _LINUX_CPUWORD_QUARANTINE_H
 #define _LINUX_CPUWORD_QUARANTINE_H
 
+#include <linux/context_tracking_state.h>
 #include <linux/cpuword.h>
+#include <linux/sizes.h>
 #include <linux/types.h>
 
 /* Pages of page tables that are held, and not yet an IPI sent for them. */
-#define CPUWORD_QUARANTINE_TABLES	1024
+#define CPUWORD_QUARANTINE_TABLES	(SZ_4M >> PAGE_SHIFT)
 
-/* With CONFIG_CPUWORD_DEFER_TABLES only. */
+/**
+ * cpuword_holds_tables - are page tables put into quarantine?
+ *
+ * Not if no CPU is tracked: then there is nobody to spare.
+ *
+ * Return: true if cpuword_quarantine_tables() is to be called.
+ */
+static inline bool cpuword_holds_tables(void)
+{
+	return IS_ENABLED(CONFIG_CPUWORD_DEFER_TABLES) && context_tracking_enabled();
+}
+
+/* If cpuword_holds_tables() only. */
 void cpuword_quarantine_tables(unsigned long start, unsigned long end,
 			       struct list_head *tables);
 

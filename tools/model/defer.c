@@ -5,7 +5,7 @@
  * CPUs: 2
  * Configurations: 32 counter2 asm
  *
- * Weakened: stale under tso: core.c: smp_mb(); return __cpuword_defer(cpu, work); -> return __cpuword_defer(cpu, work);
+ * Weakened: stale under tso: core.c: smp_mb(); deferred = __cpuword_defer(cpu, work); -> deferred = __cpuword_defer(cpu, work);
  * Weakened: stale: word.h: !cpuword_in_eqs(old) || (work & ~accepts(cpuword_ctx(old))) -> (work & ~accepts(cpuword_ctx(old)))
  * Weakened: clean: word.h: atomic_long_cmpxchg(w, old, old | bits) != old -> (atomic_long_set(w, old | bits), 0)
  * Weakened: refused: word.h: return CPUWORD_ACCEPTED; -> return CPUWORD_REFUSED;

@@ -115,6 +115,8 @@ extern __CPROVER_thread_local int model_cpu;
 #define this_cpu_inc(field)	((void)0)
 #define __this_cpu_inc(field)	((void)0)
 #define raw_atomic_long_inc(v)	((void)(v))
+/* How often a flush was deferred. */
+#define atomic_long_inc_return_release(v) ((void)(v))
 
 typedef struct cpumask {
 	unsigned long bits[1];

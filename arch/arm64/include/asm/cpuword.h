@@ -44,6 +44,14 @@ static __always_inline unsigned long arch_cpuword_accepts(enum cpuword_ctx ctx)
 
 #define arch_cpuword_accepts arch_cpuword_accepts
 
+/* The flush is a broadcast, which does not wait; or the address is held. */
+static __always_inline bool arch_cpuword_huge_deferrable(void)
+{
+	return true;
+}
+
+#define arch_cpuword_huge_deferrable arch_cpuword_huge_deferrable
+
 #include <asm-generic/cpuword.h>
 
 #endif /* _ASM_ARM64_CPUWORD_H */

@@ -32,6 +32,17 @@ static __always_inline unsigned long arch_cpuword_accepts(enum cpuword_ctx ctx)
 
 #define arch_cpuword_accepts arch_cpuword_accepts
 
+/*
+ * The privileged architecture allows a TLB both sizes: until the sfence.vma it is
+ * unpredictable which one is used, and nothing else is.
+ */
+static __always_inline bool arch_cpuword_huge_deferrable(void)
+{
+	return true;
+}
+
+#define arch_cpuword_huge_deferrable arch_cpuword_huge_deferrable
+
 #include <asm-generic/cpuword.h>
 
 #endif /* _ASM_RISCV_CPUWORD_H */

@@ -81,6 +81,18 @@ static __always_inline unsigned long arch_cpuword_accepts(enum cpuword_ctx ctx)
 
 #define arch_cpuword_accepts arch_cpuword_accepts
 
+/*
+ * What a TLB does that has two sizes of an address, of different memory, is
+ * undefined: on some CPUs, a machine check.  With PTI user mode has no kernel
+ * page tables to fill it from.
+ */
+static __always_inline bool arch_cpuword_huge_deferrable(void)
+{
+	return boot_cpu_has(X86_FEATURE_PTI);
+}
+
+#define arch_cpuword_huge_deferrable arch_cpuword_huge_deferrable
+
 #include <asm-generic/cpuword.h>
 
 #endif /* _ASM_X86_CPUWORD_H */
