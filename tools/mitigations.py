@@ -15,7 +15,6 @@ import tempfile
 from pathlib import Path
 
 import common
-import run_kunit
 import vm
 from common import LOGS, die
 from mitigations_text import (FAULTS, LiveImage, Needs, Text, check_entry,
@@ -216,7 +215,6 @@ def main():
             f"{' '.join(MACHINES)}")
     machines = {name: machine for name, machine in MACHINES.items()
                 if args.machine in ("all", name)}
-    run_kunit.accel("x86_64")
 
     report = Report()
     with tempfile.TemporaryDirectory() as directory:
