@@ -126,7 +126,7 @@ noinstr unsigned long cpuword_enter_slow(unsigned long old, enum cpuword_ctx ctx
  * @word: the word: KERNEL, with a pin or work
  *
  * Context: entry code, interrupts off, not for NMI-like entries.
- * Return: what is left for cpuword_entered(): 0 if nothing.
+ * Return: the word as it was found, for cpuword_entered().
  */
 noinstr unsigned long cpuword_user_entered_slow(unsigned long word)
 {
@@ -142,8 +142,6 @@ noinstr unsigned long cpuword_user_entered_slow(unsigned long word)
 			cpuword_early_slow(word);
 	}
 
-	if (!tracepoint_enabled(cpuword_run))
-		word &= CPUWORD_LATE_MASK;
 	return word;
 }
 #endif

@@ -12,6 +12,7 @@
 #include <asm/apic.h>
 #include <asm/nmi.h>
 #include <asm/sections.h>
+#include <asm/tlbflush.h>
 
 #include "window.h"
 
@@ -57,6 +58,65 @@ static void entry_does_pending_work(struct kunit *test)
 	/* This look is an entry without work. */
 	l = cpuword_window_look(test, w);
 	KUNIT_EXPECT_NE_MSG(test, l.ret, 0, "the translation is still there");
+}
+
+/* --- Other ASIDs --- */
+
+/*
+ * With PTI what a CPU caches of kernel page tables, tables above the leaves
+ * included, is of an ASID, and to flush one page, or to write CR3, is to flush
+ * one ASID.  A CPU that has done so counts as clean, and a table may be freed,
+ * since it flushes the other ASIDs before it uses them again.  The mark for that
+ * is there without PCID, too.
+ */
+static void clean_asids(void *unused)
+{
+	__flush_tlb_all();
+	this_cpu_write(cpu_tlbstate.invalidate_other, false);
+}
+
+static bool other_asids_are_marked(struct cpuword_window *w)
+{
+	return READ_ONCE(per_cpu(cpu_tlbstate.invalidate_other, w->user->cpu));
+}
+
+static struct cpuword_window *open_with_clean_asids(struct kunit *test)
+{
+	struct cpuword_window *w;
+
+	if (!boot_cpu_has(X86_FEATURE_PTI))
+		kunit_skip(test, "needs pti=on");
+
+	w = cpuword_window_open(test);
+	KUNIT_ASSERT_EQ(test, smp_call_function_single(w->user->cpu, clean_asids, NULL, 1), 0);
+	cpuword_user_wait_spinning(test, w->user);
+	KUNIT_ASSERT_FALSE(test, other_asids_are_marked(w));
+
+	return w;
+}
+
+static void entry_with_work_marks_other_asids(struct kunit *test)
+{
+	struct cpuword_window *w;
+
+	if (!IS_ENABLED(CONFIG_CPUWORD_ASM_ENTRY))
+		kunit_skip(test, "the hook flushes every ASID");
+
+	w = open_with_clean_asids(test);
+	cpuword_window_defer(test, w, CPUWORD_TLB);
+	KUNIT_EXPECT_FALSE(test, other_asids_are_marked(w));
+	cpuword_user_syscall(test, w->user);
+	KUNIT_EXPECT_TRUE(test, other_asids_are_marked(w));
+}
+
+/* As pmd_free_pte_page() and pud_free_pmd_page(), for CPUs that do not defer. */
+static void flush_of_one_page_marks_other_asids(struct kunit *test)
+{
+	struct cpuword_window *w = open_with_clean_asids(test);
+	unsigned long addr = (unsigned long)w->addr;
+
+	flush_tlb_kernel_range(addr, addr + PAGE_SIZE - 1);
+	KUNIT_EXPECT_TRUE(test, other_asids_are_marked(w));
 }
 
 /* --- NMIs meanwhile --- */
@@ -171,6 +231,8 @@ static void nmis_see_the_work_done(struct kunit *test)
 
 static struct kunit_case entry_cases[] = {
 	KUNIT_CASE_PARAM(entry_does_pending_work, way_gen_params),
+	KUNIT_CASE_SLOW(entry_with_work_marks_other_asids),
+	KUNIT_CASE_SLOW(flush_of_one_page_marks_other_asids),
 	KUNIT_CASE_SLOW(nmis_see_the_work_done),
 	{}
 };

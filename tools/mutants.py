@@ -114,6 +114,11 @@ def run_dangerzone(words, kernel, jobs):
     return ["dangerzone.py", *on_kernel(words, kernel, jobs)]
 
 
+def run_mitigations(words, kernel, jobs):
+    return ["mitigations.py", f"--kernel={kernel}", f"--jobs={jobs}",
+            "--no-stock", f"--machine={words[0]}"]
+
+
 # In this order they are run. A header that is changed for um, which has little
 # to build, would have all that comes after built anew.
 LEVELS = {
@@ -121,6 +126,8 @@ LEVELS = {
     "model": Level(of_model, run_model),
     "kunit": Level(of_kunit, run_kunit),
     "dangerzone": Level(of_dangerzone, run_dangerzone),
+    # It says what it has found as that does.
+    "mitigations": Level(of_dangerzone, run_mitigations),
     "um": Level(of_kunit, run_um),
 }
 

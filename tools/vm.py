@@ -159,9 +159,10 @@ def write_initramfs(path, files):
 # --- QEMU ---
 
 def boot(what, arch, image, initramfs, append, log, timeout, accel=None,
-         cpus=4, machine="", stop=None, isolate=True):
+         cpus=4, machine="", stop=None, isolate=True, at_end=None):
     """Boots image and returns the console's lines up to the guest's "@@ bye",
     or to when stop() was true. With isolate all CPUs but the first are isolated.
+    at_end() is called after "@@ bye", while the guest still runs.
 
     Everything goes to log. A kernel that complains, a machine that stops short
     and one that takes longer than timeout seconds are a line each, and the end.
@@ -213,6 +214,8 @@ def boot(what, arch, image, initramfs, append, log, timeout, accel=None,
                              LATE_TICK not in lines[-1])
                     splat = splat or found and lines[-1].strip()
             else:
+                if at_end:
+                    at_end()
                 result = splat or "done"
         finally:
             qemu.kill()

@@ -5,12 +5,18 @@
  * instructions of .entry.text.
  *
  * Included by calling.h.  Interrupts are off, and GS is the kernel's.  With PTI
- * the user page tables map the word's page: on entry the word changes before
- * CR3 does, on exit after it.  C goes on in ct_user_entered(), and begins with
+ * the user page tables map the words: on entry the word changes before CR3
+ * does, on exit after it.  C goes on in ct_user_entered(), and begins with
  * ct_user_leaving().  NMIs keep the context; they count in ct_nmi_enter().
  *
- * On a system without a tracked CPU no instruction is executed that would not
- * be without CONFIG_CPUWORD_ASM_ENTRY.
+ * What is here runs where a CPU's bugs are not mitigated yet, or no more.  It
+ * has no RET, no CALL and no indirect branch, and before CR3 and after it uses
+ * nothing but the word.  After a SWAPGS that a mispredicted branch leads to,
+ * FENCE_SWAPGS_USER_ENTRY comes first: there GS may be the user's.
+ *
+ * On a system without a tracked CPU the alternatives jump past all that, and
+ * the word is left alone.  With PTI that is a jump which there would not be
+ * without CONFIG_CPUWORD_ASM_ENTRY.
  */
 
 #ifdef CONFIG_CPUWORD_ASM_ENTRY
