@@ -22,7 +22,7 @@ import overlay
 from common import BUILD, LOGS, ROOT, die
 from litmus_asm import Bad
 
-# Seconds of CPU time for herd7 on one test; those here take less than one.
+# Seconds of CPU time for herd7 on one test; those here take up to four.
 TIMEOUT = 20
 TESTS = ROOT / "docs" / "litmus"
 COMPILED = ROOT / "tools" / "litmus"
@@ -31,7 +31,8 @@ MADE = BUILD / "litmus"
 
 # What may be changed of the code: where it is, and how it is included.
 HEADERS = {"cpuword_state.h": ("include", "linux/cpuword_state.h"),
-           "word.h": ("core", "word.h")}
+           "word.h": ("core", "word.h"),
+           "asm/cpuword.h": ("arch/{arch}/include", "asm/cpuword.h")}
 
 # Linux runs its CPUs in one inner shareable domain.
 HARMLESS = ["Flag Assuming-common-inner-shareable-domain"]
@@ -41,9 +42,11 @@ FAST = ["-optace", "true", "-speedcheck", "fast"]
 
 OPPOSITE = {"Never": "Sometimes", "Sometimes": "Never"}
 DIRECTIVE = re.compile(
-    r"^ \* (?:Weakened|Strengthened): (P\d|\w+\.h): (.+?) ->(?: (.*))?$",
+    r"^ \* (?:Weakened|Strengthened): (P\d|[\w/]+\.h): (.+?) ->(?: (.*))?$",
     re.M)
 RESULT = re.compile(r"^ \* Result: (Never|Sometimes)$", re.M)
+# What a test is about other than loads and stores.
+EVENTS = re.compile(r"^ \* Events: (\w+)$", re.M)
 
 
 @dataclass
@@ -88,7 +91,7 @@ def substitute(text, old, new, where):
 
 def weaken(text, process, old, new):
     """text with one process changed."""
-    body = re.search(rf"^(?:void )?{process}\(.*?^}}$", text, re.M | re.S)
+    body = re.search(rf"^(?:void |var )?{process}\(.*?^}}$", text, re.M | re.S)
     if not body:
         raise Bad(f"there is no {process}")
     changed = substitute(body[0], old, new, process)
@@ -138,6 +141,15 @@ def read_compiled(path, compiler, weakened):
     result = RESULT.search(text)
     if not result:
         raise Bad("no line 'Result: Never' or 'Result: Sometimes'")
+    events = EVENTS.search(text)
+    model = FAST
+    if events:
+        if events[1] not in litmus_asm.EVENTS:
+            raise Bad(f"events are {' or '.join(litmus_asm.EVENTS)}, "
+                      f"not {events[1]}")
+        if events[1] not in compiler.syntax.events:
+            return []
+        model = [*FAST, *compiler.syntax.events[events[1]]]
     tests = []
     for suffix, (where, old, new) in changes(text, weakened):
         name = f"{path.stem}{suffix}"
@@ -150,7 +162,7 @@ def read_compiled(path, compiler, weakened):
                               seen=str(error)))
             continue
         for kind, code in made.items():
-            tests.append(Test(f"{kind}/{name}", code, expected, change, FAST))
+            tests.append(Test(f"{kind}/{name}", code, expected, change, model))
     return tests
 
 
@@ -162,7 +174,7 @@ def compile_test(path, name, change, compiler):
     own.mkdir()
     if where in HEADERS:
         folder, included = HEADERS[where]
-        code = (ROOT / folder / included).read_text()
+        code = (ROOT / folder.format(arch=compiler.arch) / included).read_text()
         header = own / included
         header.parent.mkdir(exist_ok=True)
         header.write_text(substitute(code, old, new, where))
@@ -170,11 +182,15 @@ def compile_test(path, name, change, compiler):
         text = weaken(text, where, old, new)
     source = own / path.name
     source.write_text(text)
-    file = compiler.compile(source, own)
+    events = EVENTS.search(text)
+    kinds = compiler.syntax.caches if events and events[1] == "fetches" else [()]
     made = {}
-    for flavour in compiler.syntax.flavours:
-        kind = "-".join(filter(None, [compiler.arch, flavour]))
-        made[kind] = compiler.test(f"{kind}-{name}", text, file, flavour)
+    for caches in kinds:
+        file = compiler.compile(source, own, caches)
+        for flavour in compiler.syntax.flavours:
+            kind = "-".join(filter(None, [compiler.arch, flavour, *caches]))
+            made[kind] = compiler.test(f"{kind}-{name}", text, file, flavour,
+                                       caches)
     return made
 
 
@@ -224,26 +240,29 @@ def main():
                  for arch in litmus_asm.ARCHES]
 
     files = {path.stem: path for path in sorted(TESTS.glob("*.litmus"))}
+    compiled = {path.stem: path for path in sorted(COMPILED.glob("*.c"))}
     for name in args.tests:
-        if name not in files:
-            die(f"no test {name}; there are: {' '.join(files)}")
+        if name not in files | compiled:
+            die(f"no test {name}; there are: "
+                f"{' '.join(sorted(files | compiled))}")
     shutil.rmtree(MADE, ignore_errors=True)
     MADE.mkdir(parents=True)
     LOGS.mkdir(parents=True, exist_ok=True)
     tests = []
     for name in args.tests or files:
+        if name not in files:
+            continue
         try:
             tests += read_test(files[name], model,
                                not args.no_weakened)
         except Bad as error:
             tests.append(Test(name, "", "a test", seen=str(error)))
     for compiler in compilers:
-        for name in args.tests or files:
-            path = COMPILED / f"{name}.c"
-            if not path.exists():
+        for name in args.tests or compiled:
+            if name not in compiled:
                 continue
             try:
-                tests += read_compiled(path, compiler,
+                tests += read_compiled(compiled[name], compiler,
                                        not args.no_weakened)
             except Bad as error:
                 tests.append(Test(f"{compiler.arch}/{name}", "", "a test",

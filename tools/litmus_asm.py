@@ -11,7 +11,10 @@ import subprocess
 import run_kunit
 from common import BUILD, ROOT, die
 
-PROCESS = re.compile(r"^void (P\d)\(([^)]*)\)", re.M)
+PROCESS = re.compile(r"^(?:void|var) (P\d)\(([^)]*)\)", re.M)
+ARGUMENT = re.compile(r"(\w+ \*?)(\w+)")
+# An instruction that is patched, in P0.
+PATCHED = "text"
 
 
 class Bad(Exception):
@@ -26,6 +29,8 @@ class Instruction:
         # Where a branch goes: an address, or None for the end of the test.
         self.target = target
         self.falls_to_end = False
+        # It may become a NOP while the test runs.
+        self.patched = False
 
 
 def number(text):
@@ -38,6 +43,15 @@ class Arm64:
     model = "AArch64"
     # The kernel patches itself to one or the other.
     flavours = ["lse", "llsc"]
+    # How herd7 is told of what is no load and no store.
+    events = {"fetches": ["-variant", "self"],
+              "walks": ["-variant", "vmsa,fatal"]}
+    # What a CPU's caches do for those who patch text, by CTR_EL0.
+    caches = [(), ("IDC",), ("DIC", "IDC")]
+    # The arguments of tools/litmus/arm64.h that are no variables.
+    constants = {"insn *": "P0:{}".format, "insn ": str.upper,
+                 "pte *": lambda name: f"PTE({name.partition('_')[2]})",
+                 "pte ": lambda name: f"(oa:PA({name.partition('_')[2]}),valid:0)"}
     argument = "X{}"
     objdump = []
     branch = re.compile(r"b|b\.\w+|cbn?z|tbn?z")
@@ -57,7 +71,12 @@ class Arm64:
         return {int(offset or "0", 16) for _, offset in found[::2]}
 
     @staticmethod
-    def translate(op, args):
+    def translate(op, args, after):
+        # The model has one shareability domain and knows nothing of NSH: for it
+        # that orders nothing. But the TLBI of this CPU alone it completes, as
+        # ISH does that of all.
+        if (op, args, after) == ("dsb", ["nsh"], ["tlbi vmalle1"]):
+            return ["dsb ish"]
         args = [re.sub(r"#(-?\w+)", lambda m: f"#{number(m[1])}", arg)
                 for arg in args]
         if op in ("nop", "prfm", "yield"):
@@ -75,6 +94,9 @@ class Arm64:
 class Riscv:
     model = "RISCV"
     flavours = [""]
+    # Its model knows loads, stores and fences.
+    events = {}
+    constants = {}
     argument = "x1{}"
     objdump = ["-M", "numeric"]
     branch = re.compile(r"j|b(eq|ne|lt|ge|ltu|geu|eqz|nez|ltz|gez)")
@@ -85,7 +107,7 @@ class Riscv:
         return set()
 
     @staticmethod
-    def translate(op, args):
+    def translate(op, args, _after):
         args = [str(number(arg)) if re.fullmatch(r"-?(0x)?[\da-f]+", arg)
                 else arg for arg in args]
         op = op.replace("aqrl", "aq.rl")
@@ -103,6 +125,8 @@ class Riscv:
 
 
 ARCHES = {"arm64": Arm64, "riscv": Riscv}
+# What a test may be about other than loads and stores.
+EVENTS = list(Arm64.events)
 
 
 class Compiler:
@@ -135,11 +159,12 @@ class Compiler:
         return subprocess.run([f"{self.prefix}objdump", *args], text=True,
                               stdout=subprocess.PIPE, check=True).stdout
 
-    def compile(self, source, own):
+    def compile(self, source, own, defined):
         """The object file of source; headers in own replace the others."""
-        file = source.with_suffix(f".{self.arch}.o")
+        file = source.with_suffix("." + "-".join([self.arch, *defined]) + ".o")
         command = [part.format(own=own) if part == "-I{own}" else part
                    for part in self.command]
+        command += [f"-D{name}" for name in defined]
         result = subprocess.run([*command, "-c", "-o", file, source],
                                 cwd=self.build_dir, text=True,
                                 stdout=subprocess.PIPE,
@@ -154,23 +179,27 @@ class Compiler:
         word = re.search(r"^ 0000 (\w{8}) (\w{8})", dump, re.M)
         return int.from_bytes(bytes.fromhex(word[1] + word[2]), "little")
 
-    def test(self, name, source, file, flavour):
+    def test(self, name, source, file, flavour, caches):
         """The test for herd7."""
-        parameters = {
-            process: [arg.split("*")[1].strip() for arg in args.split(",")]
-            for process, args in PROCESS.findall(source)}
+        parameters = {process: ARGUMENT.findall(args)
+                      for process, args in PROCESS.findall(source)}
         code = self.disassemble(file, flavour)
         if code.keys() != parameters.keys():
             raise Bad("not all of its processes are in the object file")
 
-        uses = [var for names in parameters.values() for var in names]
-        initial = {var: 0 if uses.count(var) > 1 else -1 for var in uses}
-        initial["w"] = self.initial_word(file)
-        state = [f"int64_t {var}={value};" for var, value in initial.items()]
-        for process, names in parameters.items():
-            state.append(" ".join(
-                f"{process[1:]}:{self.syntax.argument.format(i)}={var};"
-                for i, var in enumerate(names)))
+        uses = [var for args in parameters.values() for _, var in args]
+        state = []
+        for process, args in parameters.items():
+            for i, (kind, var) in enumerate(args):
+                register = f"{process[1:]}:{self.syntax.argument.format(i)}"
+                if kind in self.syntax.constants:
+                    constant = self.syntax.constants[kind]
+                    state.append(f"{register}={constant(var)};")
+                    continue
+                first = (self.initial_word(file) if var == "w" else
+                         1 if kind == "page *" else
+                         0 if uses.count(var) > 1 else -1)
+                state += [f"int64_t {var}={first};", f"{register}={var};"]
 
         columns = [[process, *self.listing(process, body)]
                    for process, body in code.items()]
@@ -182,18 +211,22 @@ class Compiler:
         exists = re.search(r"^/\* (exists .*) \*/$", source, re.M)
         if not exists:
             raise Bad("no line '/* exists ... */'")
-        return (f"{self.syntax.model} {name}\n{{\n" + "\n".join(state) + "\n}\n"
-                + "".join(f" {row} ;\n" for row in rows) + exists[1] + "\n")
+        cache_type = f"CacheType={' '.join(caches)}\n" if caches else ""
+        return (f"{self.syntax.model} {name}\n{cache_type}{{\n" +
+                "\n".join(dict.fromkeys(state)) + "\n}\n" +
+                "".join(f" {row} ;\n" for row in rows) + exists[1] + "\n")
 
     def disassemble(self, file, flavour):
         """The instructions of each process."""
         unpatched = self.syntax.unpatched(self.objdump, file, flavour)
         code = {}
         body = None
+        patched = False
         for line in self.objdump("-d", "-z", "--no-show-raw-insn",
                                  *self.syntax.objdump, file).splitlines():
             symbol = re.match(r"\w+ <(.*)>:$", line)
-            if symbol and not symbol[1].startswith(".L"):
+            patched |= bool(symbol) and symbol[1] == PATCHED
+            if symbol and not patched and not symbol[1].startswith(".L"):
                 body = []
                 if re.fullmatch(r"P\d", symbol[1]):
                     code[symbol[1]] = body
@@ -212,6 +245,7 @@ class Compiler:
                 raise Bad(f"{op} {text} leaves the test")
             body.append(Instruction(address, op, args,
                                     target and int(target[1], 16)))
+            body[-1].patched, patched = patched, False
         for body in code.values():
             cut_loops(body, self.syntax.jump)
         return code
@@ -223,6 +257,8 @@ class Compiler:
         for insn in body:
             if insn.address in targets:
                 lines.append(f"L{insn.address:x}_{process[1:]}: nop")
+            if insn.patched:
+                lines.append(f"{PATCHED}:")
             branches = self.syntax.branch.fullmatch(insn.op)
             target = (f"END_{process[1:]}" if insn.target is None
                       else f"L{insn.target:x}_{process[1:]}")
@@ -233,7 +269,7 @@ class Compiler:
                         for arg in insn.args]
                 if branches and "TARGET" not in insn.args:
                     raise Bad(f"{insn.op} has no target")
-                lines += self.syntax.translate(insn.op, args)
+                lines += self.syntax.translate(insn.op, args, lines[-1:])
             if insn.falls_to_end:
                 lines.append(f"{self.syntax.jump} END_{process[1:]}")
         return [*lines, f"END_{process[1:]}: nop"]
@@ -256,7 +292,7 @@ def cut_loops(body, jump):
             if insn.target not in index:
                 raise Bad(f"a branch to {insn.target:#x} leaves the function")
             ways.append(("target", index[insn.target]))
-        if insn.op != jump:
+        if insn.op != jump or insn.patched:
             if i + 1 == len(body):
                 raise Bad("a function has no end")
             ways.append(("next", i + 1))

@@ -33,6 +33,15 @@ static __always_inline enum cpuword_verdict defer(atomic_long_t *w,
 				 arch_cpuword_implicit, &seen);
 }
 
+/* What cpuword_run_early() does with the work that an entry found. */
+static __always_inline void run_early(unsigned long work)
+{
+	if (work & CPUWORD_TLB)
+		arch_cpuword_flush_tlb_kernel();
+	if (work & CPUWORD_ISYNC)
+		arch_cpuword_isync();
+}
+
 /* ct_rcu_watching_cpu_acquire(), for any word. */
 static __always_inline unsigned long sample(atomic_long_t *w)
 {
