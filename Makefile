@@ -105,6 +105,7 @@ test: ## everything that CI runs
 	@tools/run_tests.py --kernel $(KERNEL) --jobs $(JOBS)
 
 apply: ## lay cpuword over a kernel tree of yours: KDIR=<path>
+	@tools/setup.sh apply
 	@tools/overlay.py apply "$(KDIR)"
 
 clean: ## remove build/

@@ -7,11 +7,16 @@
 #   tools/setup.sh litmus	herd7, into build/tools/herd
 #   tools/setup.sh model	cbmc, into build/tools/cbmc, and little else
 #   tools/setup.sh selftests	a C library and libgcc for 32-bit x86 programs
+#   tools/setup.sh apply	what `make apply` needs, on any machine
+#   tools/setup.sh bare	debootstrap, for tools/setup_test.py
+#   tools/setup.sh --archive LABEL [-SUITE]	where apt gets that archive from:
+#				Debian, or Debian-Security -security
 # Checks for commands and files, not for packages, so that tools of your own
 # count; and does nothing, quickly, when nothing is missing.
 
 set -u
 cd "$(dirname "$0")/.." || exit 1
+export LC_ALL=C		# we look at what apt says
 
 kernel=6.12
 # Older ones lose a race when a CPU patches text that another one executes: an
@@ -80,24 +85,25 @@ need_gcc32() {
 	[ -e "$(gcc -m32 -print-libgcc-file-name 2>/dev/null)" ] && return
 	version=$(gcc -dumpversion 2>/dev/null || candidate gcc)
 	version=${version#*:}
+	: "${version:=VERSION}"		# until apt's lists are there
 	packages+=("lib32gcc-${version%%.*}-dev")
 }
 
-find_missing() {
+need_libc() {
+	need_command gcc gcc
+	need_file /usr/include/stdio.h libc6-dev
+}
+
+# Only for the picture: not where somebody would have to install it.
+need_gnuplot() {
+	! command -v apt-get >/dev/null || need_command gnuplot gnuplot-nox
+}
+
+need_kernel() { # architecture or litmus, model, selftests...
 	local name arch
 
-	packages=() qemu_packages=() herd_missing= cbmc_missing=
-	need_command gcc gcc
-	need_command python3 python3
-	if [ "$*" = model ]; then
-		need_cbmc
-		[ -n "$cbmc_missing" ] || ((${#packages[@]}))
-		return
-	fi
-	need_file /usr/include/stdio.h libc6-dev
-	# Only for the picture: not where somebody would have to install it.
-	! command -v apt-get >/dev/null || need_command gnuplot gnuplot-nox
-	[ "$*" != noise ] || return $((${#packages[@]} == 0))
+	need_libc
+	need_gnuplot
 	for name in make flex bison bc cpio kmod patch perl ccache sparse \
 		    tar; do
 		need_command $name $name
@@ -120,9 +126,23 @@ find_missing() {
 		selftests)
 			need_gcc32
 			need_file /usr/lib32/libc.so libc6-dev-i386 ;;
-		*)	die "$arch is not supported; valid: um x86_64 arm64 riscv litmus model selftests" ;;
+		*)	die "$arch is not supported; valid: um x86_64 arm64 riscv litmus model selftests; alone: noise apply bare" ;;
 		esac
 	done
+}
+
+find_missing() {
+	packages=() qemu_packages=() herd_missing= cbmc_missing=
+	need_command python3 python3
+	case $* in
+	apply)	need_command patch patch ;;
+	bare)	need_file /usr/sbin/debootstrap debootstrap ;;
+	model)	need_command gcc gcc
+		need_cbmc ;;
+	noise)	need_libc
+		need_gnuplot ;;
+	*)	need_kernel "$@" ;;
+	esac
 	[ -n "$herd_missing$cbmc_missing" ] ||
 		((${#packages[@]} + ${#qemu_packages[@]}))
 }
@@ -163,10 +183,9 @@ logged() { # what command...
 	(trap - EXIT
 	while sleep 15 >&- 2>&-; do
 		echo "setup: ${what%% *} ... $((SECONDS - start))s"
-	done) &
+	done) 9>&- &
 	beat=$!
-	echo "\$ $*" >>"$log"
-	"$@" >>"$log" 2>&1 </dev/null
+	quietly "$@"
 	status=$?
 	kill $beat
 	wait $beat 2>/dev/null
@@ -174,23 +193,86 @@ logged() { # what command...
 	return $status
 }
 
+quietly() { # command...
+	echo "\$ $*" >>"$log"
+	log_from=$(stat -c %s "$log")
+	"$@" >>"$log" 2>&1 </dev/null 9>&-
+}
+
+said() { # of the last command in the log
+	tail -c +$((log_from + 1)) "$log"
+}
+
+# Why it failed, in a line: the first thing in the way, or the first error.
+why() {
+	said | awk '
+		/^ [^ ]+ : (Pre-?Depends|Depends|Conflicts|Breaks): / && !way {
+			way = $0
+		}
+		/packages will be REMOVED:$/ {
+			getline; way = "it would remove" $0
+		}
+		/^E: / && !error { error = substr($0, 4) }
+		END {
+			$0 = way ? way : error ? error : "see '"$log"'"
+			gsub(/ +/, " "); sub(/^ /, ""); print
+		}'
+}
+
+# apt waits for dpkg's lock, but not for that of its lists, which a machine that
+# has just booted is often updating.
 apt_get() {
-	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-		apt-get -y -o DPkg::Lock::Timeout=300 "$@"
+	local status end=$((SECONDS + 300))
+
+	while :; do
+		"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+			apt-get -y -o DPkg::Lock::Timeout=300 \
+			-o DPkg::Options::=--force-confdef \
+			-o DPkg::Options::=--force-confold "$@"
+		status=$?
+		((status)) && ((SECONDS < end)) &&
+			said | tail -n 3 | grep -q "Could not get lock" ||
+			return $status
+		sleep 5
+	done
+}
+
+# Nothing is removed: what is in the way is somebody's, who has to decide.
+install_options=(install --no-install-recommends --no-remove)
+
+# Would apt do it? Nothing but apt knows what goes with what is there already.
+plan() { # [apt option...] package...
+	quietly apt-get -s -y "${install_options[@]}" "$@"
+}
+
+# The same with versions that are new enough of all of qemu_packages.
+plan_qemu() { # what plan() is given
+	local name version
+
+	plan "$@" || return
+	for name in "${qemu_packages[@]}"; do
+		version=$(said | sed -n "s/^Inst $name \(\[[^]]*\] \)\?(\([^ ]*\) .*/\2/p")
+		new_enough "$version" || return
+	done
 }
 
 candidate() { # package [apt option...]: the version that apt would install
-	LC_ALL=C apt-cache "${@:2}" policy "$1" 2>/dev/null |
+	apt-cache "${@:2}" policy "$1" 2>/dev/null |
 		sed -n 's/^  Candidate: \([^(]*\)$/\1/p'
 }
 
-# The mirror of the main archive serves the other suites, too. Which of the
-# machine's sources that is, apt knows best: it has read their Release files.
-find_mirror() { # suite that is wanted of it
-	mirror=$(apt-get indextargets --format \
+# Where the machine's sources have an archive, apt knows best: it has read their
+# Release files.
+archive() { # label suite [apt option...]
+	apt-get "${@:3}" indextargets --format \
 		'$(ORIGIN)|$(LABEL)|$(CODENAME)|$(COMPONENT)|$(REPO_URI)' \
 		'Created-By: Packages' |
-		sed -n "s/^Debian|Debian|$VERSION_CODENAME|main|//p" | head -n 1)
+		sed -n "s/^Debian|$1|$2|main|//p" | head -n 1
+}
+
+# The mirror of the main archive serves the other suites, too.
+find_mirror() { # suite that is wanted of it [apt option...]
+	mirror=$(archive Debian "$VERSION_CODENAME" "${@:2}")
 	[ -n "$mirror" ] ||
 		die "no Debian $VERSION_CODENAME main archive in the apt sources; add it, then $1"
 }
@@ -199,7 +281,7 @@ add_backports() {
 	local mirror
 
 	find_mirror "$backports"
-	added_backports=yes
+	[ -e $backports_list ] || added_backports=yes
 	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $backports main" |
 		"${as_root[@]}" tee $backports_list >/dev/null ||
 		die "cannot write $backports_list"
@@ -208,67 +290,113 @@ add_backports() {
 		-o Dir::Etc::sourcelist=$backports_list \
 		-o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=false \
 		-o APT::Update::Error-Mode=any ||
-		die "cannot read $backports from the Debian mirror; see $log"
+		die "cannot read $backports from the Debian mirror: $(why)"
 }
 
-# Sets target, the apt options that get a QEMU that is new enough.
-find_qemu() {
-	target=()
-	new_enough "$(candidate qemu-system-x86)" && return
-	target=(-t "$backports")
-	new_enough "$(candidate qemu-system-x86 "${target[@]}")" && return
-	add_backports
-	new_enough "$(candidate qemu-system-x86 "${target[@]}")" ||
-		die "no QEMU $qemu_minimum or newer in the apt sources, $backports included"
-}
+# Splits packages into those that the release has and those that go only with
+# libraries of backports, which somebody has installed.
+split_packages() {
+	local name reason
 
-install_missing() {
-	local name target
-
-	logged "updating apt's lists" apt_get update ||
-		echo "setup: some apt sources cannot be read (see $log); going on with the others"
-	((${#qemu_packages[@]} == 0)) || find_qemu
+	from_backports=()
+	((${#packages[@]} == 0)) || plan "${packages[@]}" && return
+	reason=$(why)
 	for name in "${packages[@]}"; do
-		[ -n "$(candidate "$name")" ] ||
-			die "no package $name in the apt sources of $PRETTY_NAME"
+		plan "$name" || from_backports+=("$name")
 	done
-	if ((${#packages[@]})); then
-		logged "installing ${packages[*]}" \
-			apt_get install --no-install-recommends "${packages[@]}" ||
-			die "apt-get install failed; see $log"
-	fi
-	if ((${#qemu_packages[@]})); then
-		logged "installing ${qemu_packages[*]}" \
-			apt_get install --no-install-recommends "${target[@]}" \
-			"${qemu_packages[@]}" ||
-			die "apt-get install failed; see $log"
-	fi
+	((${#from_backports[@]})) &&
+		plan -t "$backports" "${from_backports[@]}" ||
+		die "apt cannot install ${packages[*]}: $reason"
+	for name in "${from_backports[@]}"; do
+		packages=($(printf '%s\n' "${packages[@]}" | grep -vx "$name"))
+	done
+}
+
+# Sets qemu_options, with which apt installs a QEMU that is new enough. Its
+# packages go together in one version only, and some may be there: that version,
+# if there is one, or else one to which apt brings them all.
+find_qemu() {
+	local version
+
+	version=$(dpkg-query -W -f '${Version}' qemu-system-common 2>/dev/null)
+	for qemu_options in ${version:+"${qemu_packages[*]/%/=$version}"} \
+			    "${qemu_packages[*]}" \
+			    "-t $backports ${qemu_packages[*]}"; do
+		! plan_qemu $qemu_options || return 0
+	done
+	[ -n "$(archive "Debian Backports" "$backports")" ] || add_backports
+	plan_qemu $qemu_options ||
+		die "apt cannot install ${qemu_packages[*]} $qemu_minimum or newer, $backports included: $(why)"
+}
+
+# apt calls what it could not read a warning, with the reason.
+unread() {
+	said | sed -n 's/^[WE]: Failed to fetch \([^ ]*\) .*/\1/p;
+		s/^E: The repository .\(.*\). does not have a Release file.*/\1/p;
+		s/^E: The repository .\(.*\). is not signed.*/\1/p' |
+		sort -u | paste -sd ' '
+}
+
+install_missing() { # what find_missing() was given
+	local name qemu_options unread= unknown=() from_backports
+
+	logged "updating apt's lists" apt_get update \
+		-o APT::Update::Error-Mode=any || {
+		unread="; not read: $(unread) ($(why))"
+		echo "setup: some apt sources cannot be read, going on with the others$unread"
+	}
+	find_missing "$@"
+	for name in "${packages[@]}"; do
+		[ -n "$(candidate "$name")" ] || unknown+=("$name")
+	done
+	((${#unknown[@]} == 0)) ||
+		die "not in the apt sources of $PRETTY_NAME: ${unknown[*]}$unread"
+	split_packages
+	((${#qemu_packages[@]} == 0)) || find_qemu
+	((${#packages[@]} == 0)) ||
+		install "${packages[*]}" "${packages[@]}"
+	((${#from_backports[@]} == 0)) ||
+		install "${from_backports[*]}" -t "$backports" \
+			"${from_backports[@]}"
+	((${#qemu_packages[@]} == 0)) ||
+		install "${qemu_packages[*]}" $qemu_options
+}
+
+install() { # what [apt option...] package...
+	logged "installing $1" apt_get "${install_options[@]}" "${@:2}" ||
+		die "apt cannot install $1: $(why); see $log"
 }
 
 # sid is known to an apt of its own, with no say in what is installed. All of
 # it or nothing appears in build/tools.
 install_from_sid() { # folder command package version checksum library...
 	local folder=$1 command=$2 package=$3 version=$4 checksum=$5
-	local mirror option found file new=$1.new
+	local mirror own option found file new=$1.new
 	shift 5
 
-	find_mirror sid
 	rm -rf "$new" && mkdir -p "$new/lists/partial" "$new/debs" ||
 		die "cannot write $new"
+	own=(-o Dir::State::Lists="$new/lists" -o Dir::Cache="$new"
+		-o APT::Sandbox::User="$(id -un)")
+	# The machine's apt may have no lists, and to get them takes root.
+	if [ -n "$(archive Debian "$VERSION_CODENAME")" ]; then
+		find_mirror sid
+	else
+		logged "reading the apt sources" apt-get update "${own[@]}"
+		find_mirror sid "${own[@]}"
+	fi
 	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror sid main" \
 		>"$new/sid.list"
-	option=(-o Dir::Etc::sourcelist="$new/sid.list"
-		-o Dir::Etc::sourceparts=- -o Dir::State::Lists="$new/lists"
-		-o Dir::Cache="$new" -o APT::Sandbox::User="$(id -un)"
-		-o APT::Update::Error-Mode=any)
+	option=("${own[@]}" -o Dir::Etc::sourcelist="$new/sid.list"
+		-o Dir::Etc::sourceparts=- -o APT::Update::Error-Mode=any)
 	logged "reading the list of Debian sid" apt-get update "${option[@]}" ||
-		die "cannot read sid from the Debian mirror, which $command comes from; see $log"
+		die "cannot read sid from the Debian mirror, which $command comes from: $(why)"
 	found=$(candidate "$package" "${option[@]}")
 	[ "$found" = "$version" ] ||
 		die "$package in sid is ${found:-gone}, not $version: put a $command of yours into PATH, or adapt tools/setup.sh"
 	(cd "$new/debs" && logged "getting $package $version" \
 		apt-get download "${option[@]}" "$package" "$@") ||
-		die "cannot get $package from the Debian mirror; see $log"
+		die "cannot get $package from the Debian mirror: $(why)"
 	echo "$checksum $new/debs/${package}_${version}_amd64.deb" |
 		sha256sum --check --status ||
 		die "$package $version is not the one that tools/setup.sh knows: wrong checksum"
@@ -281,16 +409,21 @@ install_from_sid() { # folder command package version checksum library...
 		die "cannot write $folder"
 }
 
+. /etc/os-release 2>/dev/null
+: "${VERSION_CODENAME:=sid}"
+if [ "${1-}" = --archive ]; then
+	archive "${2-}" "$VERSION_CODENAME${3-}"
+	exit
+fi
 [ $# -gt 0 ] || set -- um x86_64 arm64 riscv
-[ "$(uname -m)" = x86_64 ] || [ "$*" = noise ] ||
+[ "$(uname -m)" = x86_64 ] || [ "$*" = noise ] || [ "$*" = apply ] ||
 	die "the host has to be x86_64, this is $(uname -m)"
 find_missing "$@" || exit 0
 
-. /etc/os-release 2>/dev/null
 if [ "${ID-}" != debian ] || ! command -v apt-get >/dev/null; then
 	die "not a Debian system, install by hand what is missing: $(missing)"
 fi
-backports=${VERSION_CODENAME:=sid}-backports
+backports=$VERSION_CODENAME-backports
 if ((${#packages[@]} + ${#qemu_packages[@]} == 0)); then
 	as_root=()	# nothing that needs it
 elif [ "$(id -u)" = 0 ]; then
@@ -303,8 +436,15 @@ else
 	die "neither root nor password-less sudo; run as root: tools/setup.sh $*" \
 	    "(apt-get install ${packages[*]} ${qemu_packages[*]}${from-})"
 fi
-mkdir -p "${log%/*}" && : >"$log" || exit 1
-((${#packages[@]} + ${#qemu_packages[@]} == 0)) || install_missing
+mkdir -p "${log%/*}" 2>/dev/null && { exec 9>>"$log"; } 2>/dev/null ||
+	die "cannot write $log"
+if ! flock -n 9; then
+	echo "setup: another one is at it, waiting ..."
+	flock 9
+	find_missing "$@" || exit 0
+fi
+: >"$log"
+((${#packages[@]} + ${#qemu_packages[@]} == 0)) || install_missing "$@"
 [ -z "$herd_missing" ] ||
 	install_from_sid "$herd" herd7 herdtools7 $herd_version $herd_sha256 \
 		libc6 libgmp10
