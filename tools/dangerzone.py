@@ -13,7 +13,7 @@ import common
 import dangerzone_selftest
 import run_kunit
 import vm
-from common import BUILD, ROOT, die
+from common import ROOT, die
 from dangerzone_image import BadImage, Image
 from dangerzone_isa import KERNEL_MODE, UNKNOWN
 from dangerzone_walk import (ENTRY, EXIT, LOOKED, USER, BadRules, Rules,
@@ -171,16 +171,12 @@ class Report:
 
 
 def built(arch, variant, kernel, jobs):
-    """The kernel that make kunit builds."""
+    """The kernel that make kunit builds, as the sources are now."""
     variants = run_kunit.ARCHES[arch].variants
     if variant not in variants:
         die(f"{arch} has no variant {variant}; valid: {' '.join(variants)}")
-    config = variants[variant].config
-    name = run_kunit.kernel_name(arch, config)
-    file = BUILD / kernel / f"kunit-{name}" / "vmlinux"
-    if not file.exists():
-        vm.build_kernel(arch, kernel, jobs, config=config)
-    return file
+    return vm.build_kernel(arch, kernel, jobs, config=variants[variant].config
+                           ).build_dir / "vmlinux"
 
 
 def main():
