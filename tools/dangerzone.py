@@ -13,8 +13,9 @@ import common
 import dangerzone_selftest
 import run_kunit
 import vm
-from common import BUILD, ROOT, die
+from common import ROOT, die
 from dangerzone_image import BadImage, Image
+from dangerzone_isa import KERNEL_MODE, UNKNOWN
 from dangerzone_walk import (ENTRY, EXIT, LOOKED, USER, BadRules, Rules,
                              Walker, on_entry)
 
@@ -26,10 +27,10 @@ PREFIXES = {arch: run_kunit.ARCHES[arch].cross_compile for arch in ARCHES}
 class Report:
     """Checks that passed and failed, and what was found."""
 
-    def __init__(self, path, rules=None):
+    def __init__(self, path):
         self.image = Image(path, PREFIXES)
-        self.rules = rules or Rules([RULES / "common.rules",
-                                     RULES / f"{self.image.arch}.rules"])
+        self.rules = Rules([RULES / "common.rules",
+                            RULES / f"{self.image.arch}.rules"], self.image)
         # (name, what is wrong, what there is to say).
         self.checks = []
         # (kind, what, function): [Finding, its path, where from].
@@ -40,15 +41,15 @@ class Report:
         if not walker.words:
             raise BadImage(f"{self.image.path} is no kernel with cpuword")
         summaries = []
-        entries = {**self._entries("entry"), **self._entries("entry-nmi")}
-        if not walker.hooks_in_assembly:
-            entries.update(self._entries("entry-c"))
-        for name, address in entries.items():
-            summary = walker.enter(address)
+        kernel = self._entries("entry-kernel")
+        nmi = self._entries("entry-nmi") | kernel
+        for name, address in (self._entries("entry") | nmi).items():
+            summary = walker.enter(address, mode=KERNEL_MODE if name in kernel
+                                   else UNKNOWN)
             summaries.append(summary)
             trouble = (self._findings(name, summary, ENTRY) or
                        self._findings(name, summary, USER))
-            hooks = summary.hooks if self.rules.find("entry-nmi", name) else [
+            hooks = summary.hooks if name in nmi else [
                 hook for hook in summary.hooks
                 if not self.rules.find("nmi", hook)]
             if not trouble and not hooks:
@@ -77,6 +78,28 @@ class Report:
                 self._examine_exit(EXIT + rule.pattern, summaries)
         if not any(not self.rules.find("nmi", hook) for hook in hooks):
             self.checks.append(("exit", "no exit hook is reached", ""))
+        self._examine_patchers(walker)
+        for rule, trouble in walker.broken.items():
+            self.checks.append((f"rule {rule.line}", trouble, ""))
+
+    def _examine_patchers(self, walker):
+        """Is text that boot code patches left alone after that?"""
+        patchers = {}
+        for rule in self.rules.of("boot"):
+            patchers.setdefault(rule.pattern, []).append(rule.function)
+        for name, allowed in patchers.items():
+            address = self.image.address(name)
+            if address is None:
+                continue
+            callers = {walker.base(caller)
+                       for caller in self.image.callers(address)
+                       if not self.image.section_at(caller).name.startswith(
+                           ".init") and walker.base(caller) != name}
+            others = callers - set(allowed)
+            self.checks.append((
+                f"boot {name}",
+                f"called by {', '.join(sorted(others))}" if others else "",
+                ", ".join(["called by boot code", *sorted(callers)])))
 
     def _examine_exit(self, phase, summaries):
         trouble, users, zone = "", set(), set()
@@ -100,8 +123,12 @@ class Report:
         """What rules of this kind name in this kernel: addresses by name."""
         found = {}
         for rule in self.rules.of(kind):
-            names = ([rule.pattern] if "+" in rule.pattern else
-                     fnmatch.filter(self.image.symbols, rule.pattern))
+            name, _, first = rule.pattern.partition("+")
+            first, _, last = first.partition("..")
+            # Vectors are this far apart.
+            names = ([f"{name}+{offset:#x}" for offset in range(
+                         int(first, 0), int(last or first, 0) + 1, 0x80)]
+                     if first else fnmatch.filter(self.image.symbols, name))
             for name in names:
                 address = self.image.address(name)
                 if address is not None and self.image.executable(address):
@@ -144,16 +171,12 @@ class Report:
 
 
 def built(arch, variant, kernel, jobs):
-    """The kernel that make kunit builds."""
+    """The kernel that make kunit builds, as the sources are now."""
     variants = run_kunit.ARCHES[arch].variants
     if variant not in variants:
         die(f"{arch} has no variant {variant}; valid: {' '.join(variants)}")
-    config = variants[variant].config
-    name = run_kunit.kernel_name(arch, config)
-    file = BUILD / kernel / f"kunit-{name}" / "vmlinux"
-    if not file.exists():
-        vm.build_kernel(arch, kernel, jobs, config=config)
-    return file
+    return vm.build_kernel(arch, kernel, jobs, config=variants[variant].config
+                           ).build_dir / "vmlinux"
 
 
 def main():

@@ -199,6 +199,18 @@ class Image:
         end = section.address + section.size if section else address
         return min(starts[at], end) if at < len(starts) else end
 
+    def addresses_of(self, name):
+        """Of the instructions of a function, and of the parts of it that the
+        compiler has put elsewhere."""
+        for symbol in self.symbols.values():
+            if symbol.name.split(".")[0] != name or not self.executable(
+                    symbol.address):
+                continue
+            address = symbol.address
+            while address < symbol.address + symbol.size:
+                yield address
+                address = self.insn(address).next
+
     def is_function(self, address):
         found = self.function(address)
         return bool(found and found.address == address)
@@ -229,6 +241,13 @@ class Image:
     def executable(self, address):
         section = self.section_at(address)
         return bool(section and section.flags & EXECUTABLE)
+
+    def stays(self, address):
+        """Is this in the kernel image, which is mapped as long as the kernel
+        runs, and not in what is freed after boot?"""
+        section = self.section_at(address)
+        return bool(section) and not self.within(address, "__init_begin",
+                                                 "__init_end")
 
     def read_only(self, address):
         """Is nothing written there any more when init starts?"""
@@ -372,6 +391,42 @@ class Image:
             self.alternatives.setdefault(site, []).append(alternative)
             if new_length and not callback:
                 self.replacement_of[new] = alternative
+
+    def callers(self, function):
+        """Where text calls or jumps to a function."""
+        for section in self.sections:
+            if not section.flags & EXECUTABLE or section.type == NOBITS:
+                continue
+            data = self.data[section.offset:section.offset + section.size]
+            for offset, target in self._branches(data):
+                if section.address + offset + target == function:
+                    yield section.address + offset
+
+    def _branches(self, data):
+        """(offset, distance) of what may be direct branches, all of them."""
+        if self.arch == "x86_64":
+            for found in re.finditer(rb"[\xe8\xe9](?=(....))", data, re.S):
+                yield found.start(), 5 + int.from_bytes(found[1], "little",
+                                                        signed=True)
+        elif self.arch == "arm64":
+            for number, (word,) in enumerate(struct.iter_unpack(
+                    "<I", data[:len(data) & ~3])):
+                if word >> 26 & 31 == 5:
+                    yield 4 * number, ((word & 0x3ffffff ^ 0x2000000) -
+                                       0x2000000) * 4
+        else:
+            halves = struct.unpack(f"<{len(data) // 2}H", data[:len(data) & ~1])
+            for number in range(len(halves) - 3):
+                low, high = halves[number:number + 2]
+                if low & 0x7f == 0x6f:
+                    word = low | high << 16
+                    yield 2 * number, (
+                        (word >> 31) * -0x100000 | word & 0xff000 |
+                        word >> 9 & 0x800 | word >> 20 & 0x7fe)
+                elif low & 0x7f == 0x17 and halves[number + 2] & 0x7f == 0x67:
+                    upper = (low & 0xf000 | high << 16) ^ 0x80000000
+                    lower = (halves[number + 3] >> 4) ^ 0x800
+                    yield 2 * number, upper - 0x80000000 + lower - 0x800
 
     # Text.
 

@@ -13,7 +13,9 @@ A value is what a register may hold:
   ("j", base, table, size, shift)  base + (element of table << shift)
   ("o", values)      one of these, of which at least one is a "t"
   ("ret",)           where the function returns to
-  ("mode",)          flags that say whether user mode was interrupted
+  ("status",)        riscv: the status register as it was saved
+  ("mode",)          what says whether user mode was interrupted: flags, or that
+                     bit of the status register
   ("u",)             anything else
 """
 
@@ -21,6 +23,7 @@ import re
 
 UNKNOWN = ("u",)
 RETURN = ("ret",)
+STATUS = ("status",)
 # What was interrupted, in the pseudo-register "mode". "flags" may have it, too.
 FLAGS, USER_MODE, KERNEL_MODE = ("mode",), ("c", 3), ("c", 0)
 MASK = (1 << 64) - 1
@@ -732,6 +735,8 @@ class Riscv(Isa):
     saved = [f"s{i}" for i in range(12)]
     result = "a0"
     sizes = {"b": 1, "h": 2, "w": 4, "d": 8}
+    # The supervisor's previous privilege, in the status register.
+    spp = 1 << 8
 
     def entry_state(self):
         return State({"sp": ("s", "entry", 0), "tp": ("m", "task", 0)})
@@ -751,6 +756,7 @@ class Riscv(Isa):
             value = self.become_stack(value, insn)
         elif text == "tp":
             value = ("m", "task", 0)
+            state.set("flags", UNKNOWN)
         if text != "zero":
             state.set("s0" if text == "fp" else text, value)
 
@@ -786,6 +792,11 @@ class Riscv(Isa):
         if op == "jal":
             return ("call", insn.comment), []
         if self.branches.match(op):
+            if op in ("beqz", "bnez"):
+                if self.get(state, args[0]) == FLAGS:
+                    return ("mode", insn.comment, op == "beqz"), []
+                if args[0] == "tp" and state.get("flags") == FLAGS:
+                    return ("mode", insn.comment, op == "bnez"), []
             return ("branch", insn.comment), []
         if op in ("jr", "jalr"):
             text = args[-1]
@@ -854,6 +865,13 @@ class Riscv(Isa):
                                 "or": a[1] | b[1], "xor": a[1] ^ b[1]}[op])
             elif op.startswith("and") and a[0] == "s":
                 result = ("s", a[1], None)
+            elif STATUS in (a, b) and "c" in (a[0], b[0]):
+                bits = b[1] if a == STATUS else a[1]
+                if op.startswith("and"):
+                    result = (FLAGS if bits == self.spp else
+                              STATUS if bits & self.spp else UNKNOWN)
+                elif op == "or" and not bits & self.spp:
+                    result = STATUS
         elif op in ("sll", "slli"):
             a, b = self.get(state, args[1]), self.get(state, args[2])
             if a[0] == b[0] == "c":
@@ -862,9 +880,12 @@ class Riscv(Isa):
             values = [self.get(state, arg) for arg in args[1:]]
             if all(value[0] == "c" for value in values):
                 result = ("c", signed(sum(v[1] for v in values), 32) & MASK)
-        elif op == "csrrw" and dest == "tp":
-            result = ("m", "task", 0)
+        elif op in ("csrr", "csrrc", "csrrs") and args[1] == "sstatus":
+            result = STATUS
         self.put(state, dest, result, insn)
+        if op == "csrrw" and dest == args[2] == "tp":
+            # What was in sscratch: nothing, if the kernel was interrupted.
+            state.set("flags", FLAGS)
 
     def called(self, state, following):
         state.set("ra", RETURN)

@@ -9,8 +9,10 @@ from collections import namedtuple
 
 from dangerzone_image import BUGFLAG_WARNING, X86_ALWAYS
 from dangerzone_isa import (ISAS, KERNEL_MODE, MASK, UNKNOWN, USER_MODE, State,
-                            is_address, merge, signed)
+                            merge, signed)
 
+# Aliases of a page differ in the rest of their addresses.
+PAGE_OFFSET = 0xfff
 # Where a path is. In the danger zone: before the entry hook, or after an exit
 # hook ("exit <hook>"); perhaps it has read the word there (LOOKED). In between
 # it is in the kernel: from user mode (USER), in an NMI or the like that found
@@ -27,8 +29,9 @@ def on_entry(phase):
     return phase.startswith(ENTRY)
 
 
-Finding = namedtuple("Finding", "phase kind what function address text")
-Rule = namedtuple("Rule", "kind pattern function reason line")
+# facts: what has been verified, that a rule may ask for; see Rules.
+Finding = namedtuple("Finding", "phase kind what function address text facts")
+Rule = namedtuple("Rule", "kind pattern function condition facts reason line")
 
 
 class BadRules(Exception):
@@ -38,17 +41,23 @@ class BadRules(Exception):
 class Rules:
     """What is stated about an architecture's entry code. A line each:
 
-        kind pattern [in function]: reason
+        kind pattern [in function] [if [no] symbol] [needs fact]: reason
     """
     # These allow a finding of that kind.
     ALLOW = {"memory", "jump-label", "static-call", "ftrace", "kprobe",
              "alternative", "late-alternative", "indirect", "call"}
     # These say what is what.
-    STRUCTURE = {"entry", "entry-nmi", "entry-c", "start", "word", "exit",
-                 "release", "work", "hook", "ends", "back", "off", "never",
-                 "stop", "follow", "nmi", "asm", "goes", "mode-user"}
+    STRUCTURE = {"entry", "entry-nmi", "entry-kernel", "start", "word", "exit",
+                 "release", "work", "hook", "decides", "ends", "back", "off",
+                 "never", "boot", "stop", "nmi", "asm", "goes", "mode-user"}
+    # What a rule may ask to be verified where it is used: it is the kernel that
+    # was interrupted; a WARN() or a BUG() comes next; the address is in the
+    # kernel image, where that stays.
+    FACTS = {"kernel", "warning", "image"}
+    # Never without.
+    ALWAYS = {"ends": {"kernel"}, "back": {"kernel"}}
 
-    def __init__(self, files):
+    def __init__(self, files, image):
         self.rules = []
         self.used = set()
         for file in files:
@@ -62,34 +71,46 @@ class Rules:
                     continue
                 if not line.strip() or line.startswith("#"):
                     continue
-                found = re.match(r"(\S+)\s+(\S+?)(?:\s+in\s+(\S+?))?:"
-                                 r"(?:\s+(.*))?$", line)
-                if not found:
-                    raise BadRules(f"{where}: not 'kind pattern: reason'")
-                kind, pattern, function, reason = found.groups()
-                if kind not in self.ALLOW | self.STRUCTURE:
-                    raise BadRules(f"{where}: kind {kind} is not known")
-                self.rules.append(Rule(kind, pattern, function, reason or "",
-                                       where))
+                self.rules.append(self._parse(line, where))
         for rule in self.rules:
             if not rule.reason:
                 raise BadRules(f"{rule.line}: no reason")
+        self.rules = [rule for rule in self.rules if not rule.condition or (
+            rule.condition.split()[-1] in image.symbols) !=
+            rule.condition.startswith("no ")]
 
         self.by_kind = {kind: [rule for rule in self.rules if rule.kind == kind]
                         for kind in self.ALLOW | self.STRUCTURE}
         self._found = {}
 
+    def _parse(self, line, where):
+        found = re.match(r"(\S+)\s+(\S+?)(?:\s+in\s+(\S+?))?"
+                         r"(?:\s+if\s+((?:no\s+)?\S+?))?"
+                         r"(?:\s+needs\s+(\S+?))?:(?:\s+(.*))?$", line)
+        if not found:
+            raise BadRules(f"{where}: not 'kind pattern: reason'")
+        kind, pattern, function, condition, fact, reason = found.groups()
+        if kind not in self.ALLOW | self.STRUCTURE:
+            raise BadRules(f"{where}: kind {kind} is not known")
+        facts = {fact} - {None} | self.ALWAYS.get(kind, set())
+        if facts - self.FACTS:
+            raise BadRules(f"{where}: {fact} cannot be verified")
+        if kind == "memory" and "->" not in pattern and pattern != "?":
+            facts.add("image")
+        return Rule(kind, pattern, function, condition, frozenset(facts),
+                    reason or "", where)
+
     def of(self, kind):
         return self.by_kind[kind]
 
-    def find(self, kind, what, function="", path=()):
+    def find(self, kind, what, function="", path=(), facts=frozenset()):
         """The rule for this in a function, if any."""
         key = kind, what, function
         if key not in self._found:
             self._found[key] = [rule for rule in self.by_kind[kind]
                                 if self._fits(rule, what, function)]
         for rule in self._found[key]:
-            if self._called_by(rule, path):
+            if rule.facts <= facts and self._called_by(rule, path):
                 self.used.add(rule)
                 return rule
         return None
@@ -130,7 +151,8 @@ class Summary:
             chain = path + chain
             # Some are allowed only by way of certain callers.
             if finding.kind not in rules.ALLOW or not rules.find(
-                    finding.kind, finding.what, finding.function, chain):
+                    finding.kind, finding.what, finding.function, chain,
+                    finding.facts):
                 self.findings.setdefault(finding, chain)
         self.hooks |= other.hooks
         self.published |= other.published
@@ -152,7 +174,9 @@ class Walker:
         self.cache = {}
         self.active = set()
         self._towards = {}
-        self._goes = {}
+        self._returning = {}
+        # Rules that do not hold, and why.
+        self.broken = {}
         self._replacing = {}
         self.words = [image.symbols[rule.pattern].address
                       for rule in rules.of("word")
@@ -211,7 +235,6 @@ class Walker:
             for name in {self.symbol(insn.comment), self.base(insn.comment)}:
                 callers.setdefault(name, set()).add(self.symbol(insn.address))
         found = {rule.pattern for rule in self.rules.of("exit")}
-        found |= {rule.pattern for rule in self.rules.of("follow")}
         pending = list(found)
         while pending:
             for name in callers.get(pending.pop(), ()):
@@ -226,10 +249,12 @@ class Walker:
 
     # Following code.
 
-    def enter(self, address, phase=ENTRY):
+    def enter(self, address, phase=ENTRY, mode=UNKNOWN):
         """Follows what starts at an address, from user mode or (USER) from
-        the kernel; returns a Summary."""
-        return self._run(address, phase, self.isa.entry_state())
+        the kernel, or what has interrupted a mode; returns a Summary."""
+        state = self.isa.entry_state()
+        state.set("mode", mode)
+        return self._run(address, phase, state)
 
     def _follow(self, address, phase, state):
         """The Summary of a function that is called in this state."""
@@ -283,7 +308,7 @@ class Walker:
         image = self.image
         insn = image.insn(address)
         if not insn or insn.next is None:
-            self._report(summary, phase, path, "code", f"{address:#x}",
+            self._report(summary, phase, path, state, "code", f"{address:#x}",
                          address, "there is no code")
             return []
         if phase.endswith(LOOKED) and in_zone(phase) and (
@@ -291,7 +316,7 @@ class Walker:
             phase = KERNEL
         if in_zone(phase):
             summary.insns.add((phase, address))
-            self._patched(summary, insn, phase, path)
+            self._patched(summary, insn, phase, path, state)
 
         after = []
         news = [new for new in image.alternatives.get(address, ())
@@ -302,7 +327,7 @@ class Walker:
         off = [hook_is_due and bool(self.rules.find(
             "off", f"feature-{new.feature}")) for new in news]
         for number, new in enumerate(news):
-            self._report(summary, phase, path, "alternative",
+            self._report(summary, phase, path, state, "alternative",
                          image.alternatives_table, address,
                          f"feature {new.feature}")
             after.append((new.replacement if new.new_length and
@@ -327,30 +352,30 @@ class Walker:
 
         flow, accesses = self.isa.step(state, insn)
         for how, where, text in accesses:
-            phase = self._access(summary, insn, phase, how, where, text, path)
+            phase = self._access(summary, insn, phase, how, where, text, path,
+                                 state)
         return after + self._flow(summary, insn, flow, phase, state, path)
 
     def _is_hook(self, name):
-        return self.rules.find("hook", name) or self.rules.find("ends", name)
+        return self.rules.find("hook", name)
 
     def _decided(self, address):
         """Has a function with an entry hook found that it does not need it?
         So it is if it has read the word and can no longer reach the RMW."""
-        function = self.image.function(address)
-        if not function or not self._is_hook(self.base(address)):
+        name = self.base(address)
+        if not self._is_hook(name):
             return False
-        if function not in self._towards:
-            self._towards[function] = self._reaching(function)
-        return address not in self._towards[function]
+        if name not in self._towards:
+            self._towards[name] = self._reaching(name)
+        return address not in self._towards[name]
 
     ATOMIC = re.compile(r"lock x?add|ldadda?l?$|stl?xr$|amoadd")
 
-    def _reaching(self, function):
+    def _reaching(self, name):
         """Where in a function a transition may still come."""
         image = self.image
         before, hooks = {}, []
-        address = function.address
-        while address < function.address + function.size:
+        for address in image.addresses_of(name):
             insn = image.insn(address)
             ways = [insn.next] if not re.match(
                 r"(jmp|b|j|ret|br)$", insn.op) else []
@@ -367,7 +392,6 @@ class Walker:
                 hooks.append(address)
             for way in ways:
                 before.setdefault(way, []).append(address)
-            address = insn.next
         found = set(hooks)
         while hooks:
             for address in before.get(hooks.pop(), ()):
@@ -375,6 +399,12 @@ class Walker:
                     found.add(address)
                     hooks.append(address)
         return found
+
+    def _last(self, insn):
+        """Is this the last instruction of a function?"""
+        function = self.image.function(insn.address)
+        return function.size and (self._following(insn) ==
+                                  function.address + function.size)
 
     def _following(self, insn):
         new = self.replacement(insn.address)
@@ -391,8 +421,8 @@ class Walker:
             goes_on = image.bugs.get(insn.address, 0) & BUGFLAG_WARNING
             return [(following, phase, state)] if goes_on else []
         if kind == "bad":
-            self._report(summary, phase, path, "code", insn.text, insn.address,
-                         "is no instruction")
+            self._report(summary, phase, path, state, "code", insn.text,
+                         insn.address, "is no instruction")
             return []
         if kind == "user":
             if in_zone(phase):
@@ -400,11 +430,12 @@ class Walker:
             elif phase == USER:
                 summary.findings.setdefault(
                     Finding(phase, "exit", insn.op, self.symbol(insn.address),
-                            insn.address, "without the exit hook"), path)
+                            insn.address, "without the exit hook", frozenset()),
+                    path)
             return []
         if kind == "ret":
             if len(flow) > 1 and self.image.kprobe_able(flow[1]):
-                self._report(summary, phase, path, "kprobe",
+                self._report(summary, phase, path, state, "kprobe",
                              self.symbol(flow[1]), flow[1])
             self._exit(summary, insn.address, phase, state)
             return []
@@ -418,9 +449,9 @@ class Walker:
         if kind == "call":
             return self._call(summary, insn, flow[1], phase, state, path)
 
-        targets = self._resolve(flow[1], insn) or self._stated(insn)
-        if targets is None:
-            self._report(summary, phase, path, "indirect", insn.text,
+        targets = self._resolve(flow[1], insn) or self._stated(flow[1], insn)
+        if not targets:
+            self._report(summary, phase, path, state, "indirect", insn.text,
                          insn.address)
             if kind == "icall":
                 return [(following, phase, self._returned(state, UNKNOWN))]
@@ -428,8 +459,8 @@ class Walker:
                 self._exit(summary, insn.address, phase, state)
             return []
         if len(flow) > 2 and self.image.kprobe_able(flow[2]):
-            self._report(summary, phase, path, "kprobe", self.symbol(flow[2]),
-                         flow[2])
+            self._report(summary, phase, path, state, "kprobe",
+                         self.symbol(flow[2]), flow[2])
         how = self._call if kind == "icall" else self._jump
         return [after for target in targets
                 for after in how(summary, insn, target, phase, state.copy(),
@@ -451,6 +482,14 @@ class Walker:
         return after
 
     def _exit(self, summary, address, phase, state):
+        name, facts = self.base(self.home(address)), self._facts(state)
+        if in_zone(phase) and self.rules.find("ends", name, facts=facts) or (
+                phase == USER and
+                self.rules.find("back", name, facts=facts)) or (
+                phase == USER + LOOKED and not self.hooks_in_assembly and
+                self.rules.find("exit", name)):
+            # It did without the hook, and knows why.
+            phase = KERNEL
         if self.assembly(self.home(address)):
             if phase in summary.exits:
                 summary.exits[phase].merge(state)
@@ -476,8 +515,7 @@ class Walker:
         if new and target == new.replacement + new.new_length:
             # What follows is not what follows here.
             return [(new.site + new.length, phase, state)]
-        if in_zone(phase) and self.rules.find("stop", self.base(target),
-                                              self.base(here)):
+        if in_zone(phase) and self._stops(target, here, state):
             return []
         same = self.base(target) == self.base(here)
         if same or self.assembly(target) or self.replacement(target) or (
@@ -497,9 +535,8 @@ class Walker:
         if not self.image.is_function(target):
             self.isa.pushed_jump(state, following)
             return [(target, phase, state)]
-        function = self.image.function(insn.address)
         # Nothing follows in this function: what is called does not return.
-        last = function.size and following == function.address + function.size
+        last = self._last(insn)
         name = self.base(target)
         back = state
         if self.rules.find("mode-user", name):
@@ -510,11 +547,12 @@ class Walker:
         if not in_zone(phase):
             if not (self.assembly(target) or self.leads_out(target)):
                 return over
-        elif self.rules.find("stop", name, self.base(insn.address)):
+        elif self._stops(target, insn.address, state):
             return []
-        elif self.image.kprobe_able(target) and not self.rules.find(
-                "follow", name):
-            self._report(summary, phase, path, "call", name, insn.address)
+        elif self.image.kprobe_able(target):
+            warns = {"warning"} if self._warns(following) else set()
+            self._report(summary, phase, path, state, "call", name,
+                         insn.address, facts=warns)
             return over
 
         callee = state.copy()
@@ -524,13 +562,6 @@ class Walker:
         summary.include(found, path, self.rules)
         after = []
         for way, result in found.exits.items() if over else ():
-            if in_zone(way) and self.rules.find("ends", name):
-                way = KERNEL
-            if way == USER and (self.rules.find("back", name) or
-                                not self.hooks_in_assembly and
-                                self.rules.find("exit", name)):
-                # It did without the hook, and knows why.
-                way = KERNEL
             if isinstance(result, State):
                 after.append((following, way, result.copy()))
             else:
@@ -541,7 +572,7 @@ class Walker:
     def _resolve(self, value, insn):
         """Where an indirect branch may go; None if that is not known."""
         if value[0] == "c":
-            return [value[1]] if is_address(value[1]) else None
+            return [value[1]] if self.image.executable(value[1]) else None
         if value[0] == "o":
             each = [self._resolve(v, insn) for v in value[1]]
             return None if None in each else sorted({*sum(each, [])})
@@ -550,10 +581,12 @@ class Walker:
             address = value[1]
             end = self.image.object_end(address)
             for where in range(address, end - 7, 8):
-                target = self.image.read(where, 8)
-                section = target and self.image.section_at(target)
-                if section and self.image.executable(target):
-                    targets.add(target)
+                # Tables have alternatives, too.
+                for place in [where, *(new.replacement for new in
+                                       self.image.alternatives.get(where, ()))]:
+                    target = self.image.read(place, 8)
+                    if target and self.image.executable(target):
+                        targets.add(target)
             return sorted(targets) or None
         if value[0] == "j":
             _, base, table, size, shift = value
@@ -565,16 +598,22 @@ class Walker:
                 for i in range(count)})
         return None
 
-    def _stated(self, insn):
-        """Where an indirect branch goes according to the rules."""
+    def _stated(self, value, insn):
+        """Where an indirect branch goes according to the rules, which say
+        what the pointer is read from, or that it is an alias."""
         function = self.base(self.home(insn.address))
-        if function not in self._goes:
-            self._goes[function] = [
-                self.image.address(rule.pattern)
-                for rule in self.rules.of("goes")
-                if rule.pattern in self.image.symbols and
-                self.rules.find("goes", rule.pattern, function)]
-        return self._goes[function] or None
+        source = value[1] if value[0] == "m" else None
+        targets = []
+        for rule in self.rules.of("goes"):
+            *pointer, name = rule.pattern.split("->")
+            target = self.image.address(name)
+            if target is None or not self.rules.find("goes", rule.pattern,
+                                                     function):
+                continue
+            if pointer == [source] or not pointer and value[0] == "c" and (
+                    (value[1] ^ target) & PAGE_OFFSET == 0):
+                targets.append(target)
+        return targets
 
     def _bound(self, insn):
         """How many entries the jump table of a switch has."""
@@ -587,72 +626,165 @@ class Walker:
                 return int(before.args[1][1:], 0) + 1
         return None
 
+    # What rules say, verified.
+
+    def _stops(self, target, here, state):
+        """Does what is called not return, or is it only called when it is the
+        kernel that was interrupted?"""
+        rule = self.rules.find("stop", self.base(target), self.base(here),
+                               facts=self._facts(state))
+        if not rule:
+            return False
+        if not rule.facts and self._returns(target):
+            self.broken[rule] = f"{self.base(target)} may return"
+            return False
+        return True
+
+    def _returns(self, function):
+        """May a function return?  What it calls may, but at its end."""
+        if function not in self._returning:
+            self._returning[function] = True
+            self._returning[function] = self._may_return(function)
+        return self._returning[function]
+
+    def _may_return(self, function):
+        name = self.base(function)
+        seen, work = set(), [function]
+        while work:
+            address = work.pop()
+            if address in seen:
+                continue
+            seen.add(address)
+            insn = self.image.insn(address)
+            if not insn:
+                return True
+            flow, _ = self.isa.step(self.isa.entry_state(), insn)
+            ways = [insn.next]
+            if flow[0] in ("ret", "user", "ijump"):
+                return True
+            if flow[0] == "bad" or flow[0] == "trap" and not (
+                    self.image.bugs.get(address, 0) & BUGFLAG_WARNING):
+                continue
+            if flow[0] in ("call", "jump") and self.image.is_function(
+                    flow[1]) and self.base(flow[1]) != name:
+                if flow[0] == "jump" or self._last(insn):
+                    if self._returns(flow[1]):
+                        return True
+                    ways = []
+            elif flow[0] == "jump":
+                ways = [flow[1]]
+            elif flow[0] in ("branch", "mode"):
+                ways.append(flow[1])
+            if address in self.image.jump_labels:
+                ways.append(self.image.jump_labels[address].target)
+            work += ways
+        return False
+
+    def _warns(self, address):
+        """Does everything that follows come to a WARN() or a BUG()?"""
+        seen, work = set(), [address]
+        while work:
+            address = work.pop()
+            insn = self.image.insn(address)
+            if not insn or len(seen) > 64:
+                return False
+            if address in seen or address in self.image.bugs:
+                continue
+            seen.add(address)
+            flow, _ = self.isa.step(self.isa.entry_state(), insn)
+            if flow[0] in ("branch", "mode"):
+                work += [insn.next, flow[1]]
+            elif flow[0] in ("next", "jump"):
+                work.append(flow[1] if flow[0] == "jump" else insn.next)
+            else:
+                return False
+        return True
+
+    @staticmethod
+    def _facts(state):
+        return frozenset({"kernel"} if state.get("mode") == KERNEL_MODE else ())
+
     # Findings.
 
-    def _report(self, summary, phase, path, kind, what, address, text=""):
+    def _report(self, summary, phase, path, state, kind, what, address,
+                text="", facts=frozenset()):
         if not in_zone(phase):
             return
+        facts = self._facts(state) | facts
         function = self.base(self.home(address))
         if kind in self.rules.ALLOW and self.rules.find(kind, what, function,
-                                                        path):
+                                                        path, facts):
             return
-        finding = Finding(phase, kind, what, function, self.home(address), text)
+        finding = Finding(phase, kind, what, function, self.home(address), text,
+                          facts)
         summary.findings.setdefault(finding, path)
 
-    def _patched(self, summary, insn, phase, path):
+    def _patched(self, summary, insn, phase, path, state):
         """Is the kernel able to patch this instruction?"""
         image, address = self.image, insn.address
         home = self.home(address)
         if image.kprobe_able(home):
-            self._report(summary, phase, path, "kprobe", self.symbol(home),
-                         home)
+            self._report(summary, phase, path, state, "kprobe",
+                         self.symbol(home), home)
         if address in image.ftrace or (image.is_function(address) and
                                        image.ftrace_site(address)):
-            self._report(summary, phase, path, "ftrace", self.symbol(address),
-                         address)
+            self._report(summary, phase, path, state, "ftrace",
+                         self.symbol(address), address)
         if address in image.static_calls:
             key, _ = image.object(image.static_calls[address])
-            self._report(summary, phase, path, "static-call", key, address)
+            self._report(summary, phase, path, state, "static-call", key,
+                         address)
         if address in image.late:
-            self._report(summary, phase, path, "late-alternative",
+            self._report(summary, phase, path, state, "late-alternative",
                          ".smp_locks", address, insn.text)
         label = image.jump_labels.get(address)
         if label and not image.read_only(label.key):
-            self._report(summary, phase, path, "jump-label",
+            self._report(summary, phase, path, state, "jump-label",
                          image.object(label.key)[0], address)
 
-    def _access(self, summary, insn, phase, how, where, text, path):
+    def _access(self, summary, insn, phase, how, where, text, path, state):
         """Judges an access to memory; returns the phase after it."""
         name = self.base(self.home(insn.address))
         if where[0] == "p" and where[2] and how != "rmw-and" and any(
                 0 <= where[1] - word < 8 for word in self.words):
             return self._transition(summary, insn, phase, how, name)
+        if where[0] == "p" and where[2] and self.rules.find(
+                "decides", self.isa.name(where).split("+")[0]):
+            return self._looked(phase, name, insn.address)
         if not in_zone(phase) or where[0] == "s":
             return phase
         if where[0] == "p" and where[1:] != (0, True):
             return phase
-        what = self.isa.name(where)
+        what, facts = self.isa.name(where), set()
         if where[0] in "ca":
             what = what.split("+")[0]
+            if self.image.stays(where[1]):
+                facts.add("image")
             if how == "load" and self.image.constant(where[1]):
                 what = ".rodata"
             elif how == "load" and self.image.read_only(where[1]):
                 what = ".data..ro_after_init"
-        self._report(summary, phase, path, "memory", what, insn.address,
-                     f"{insn.text}, {how}")
+        self._report(summary, phase, path, state, "memory", what, insn.address,
+                     f"{insn.text}, {how}", facts)
         return phase
+
+    def _looked(self, phase, name, address):
+        """The phase after a hook has read what tells it whether it is due."""
+        if phase.endswith(LOOKED):
+            return phase
+        if in_zone(phase):
+            due = self._is_hook(name) and not self._decided(address)
+        else:
+            # It goes without the hook if that says so.
+            due = (phase == USER and self.rules.find("exit", name) and
+                   self.assembly(address) == self.hooks_in_assembly)
+        return phase + LOOKED if due else phase
 
     def _transition(self, summary, insn, phase, how, name):
         """The word changes, or is read."""
         nmi = self.rules.find("nmi", name)
         if how == "load":
-            if phase == USER and self.rules.find("exit", name) and (
-                    self.assembly(insn.address)):
-                # It goes without the hook if that says so.
-                return phase + LOOKED
-            return (phase + LOOKED if in_zone(phase) and
-                    not phase.endswith(LOOKED) and self._is_hook(name) and
-                    not self._decided(insn.address) else phase)
+            return self._looked(phase, name, insn.address)
         if how == "rmw" and on_entry(phase):
             summary.hooks.add(name)
         if how == "rmw" and in_zone(phase):

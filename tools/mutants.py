@@ -21,7 +21,6 @@ import common
 import overlay
 from common import BUILD, LOGS, ROOT, die
 from litmus import Bad, substitute
-from run_kunit import ARCHES, kernel_name
 
 MUTANTS = ROOT / "tools" / "mutants"
 COPY = BUILD / "mutants"
@@ -83,16 +82,10 @@ def run_model(words, kernel, jobs):
             *(options.get(word, word) for word in words)]
 
 
-def kernel_of(words):
-    """Its architecture and its variant."""
-    arch, _, variant = words[0].partition("/")
-    return arch, variant or "default"
-
-
 def on_kernel(words, kernel, jobs):
-    arch, variant = kernel_of(words)
+    arch, _, variant = words[0].partition("/")
     return [f"--arch={arch}", f"--kernel={kernel}", f"--jobs={jobs}",
-            f"--variant={variant}"]
+            f"--variant={variant or 'default'}"]
 
 
 def run_kunit(words, kernel, jobs):
@@ -105,12 +98,6 @@ def run_um(words, kernel, jobs):
 
 
 def run_dangerzone(words, kernel, jobs):
-    # It takes a kernel that it finds, and builds one where there is none.
-    arch, variant = kernel_of(words)
-    config = ARCHES[arch].variants[variant].config
-    name = kernel_name(arch, config)
-    (COPY / "build" / kernel / f"kunit-{name}" / "vmlinux").unlink(
-        missing_ok=True)
     return ["dangerzone.py", *on_kernel(words, kernel, jobs)]
 
 

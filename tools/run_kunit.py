@@ -68,6 +68,8 @@ ARCHES = {
         "debug": Variant("max", config="debug"),
         "kasan": Variant("max", config="kasan", slow=True),
         "kcsan": Variant("max", KCSAN_ARGS, config="kcsan", slow=True),
+        "distro": Variant("max", config="distro", slow=True),
+        "gcov": Variant("max", config="gcov", slow=True),
     }),
     "arm64": Arch(cross_compile="aarch64-linux-gnu-", variants={
         "default": Variant("max,pauth-impdef=on"),
@@ -77,6 +79,7 @@ ARCHES = {
         "kasan": Variant("max,pauth-impdef=on", config="kasan", slow=True),
         "kcsan": Variant("max,pauth-impdef=on", KCSAN_ARGS, config="kcsan",
                          slow=True),
+        "distro": Variant("max,pauth-impdef=on", config="distro", slow=True),
     }),
     "riscv": Arch(cross_compile="riscv64-linux-gnu-", variants={
         "default": Variant("rv64"),
@@ -84,6 +87,8 @@ ARCHES = {
         # With an interrupt controller of its own the kernel sends IPIs where
         # otherwise it asks the firmware for remote fences.
         "aia": Variant("rv64", machine="aia=aplic-imsic"),
+        "kasan": Variant("rv64", config="kasan", slow=True),
+        "distro": Variant("rv64", config="distro", slow=True),
     }),
 }
 
@@ -136,6 +141,22 @@ def config_files(arch, config):
     return files
 
 
+def write_config(arch, config, file, ours=True):
+    """Writes the configuration of a kernel, all parts in one: kunit.py takes
+    two values of an option for a mistake, and here a later part may change what
+    an earlier one says. It refuses what it does not find, such as our own
+    options in a kernel that is not ours."""
+    lines = {}
+    for part in config_files(arch, config):
+        for line in (ROOT / "kunit" / part).read_text().splitlines():
+            option = re.match(r"(?:# )?(CONFIG_\w+)[= ]", line)
+            if option and (ours or
+                           not option[1].startswith("CONFIG_CPUWORD")):
+                lines[option[1]] = f"{line}\n"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(lines.values()))
+
+
 def kernel_name(arch, config):
     """Of the kernel with this configuration, in names of files."""
     return f"{arch}-{config}" if config else arch
@@ -153,12 +174,10 @@ class Kunit:
         self.linux = BUILD / kernel / "linux"
         self.build_dir = BUILD / kernel / f"kunit-{self.name}"
         self.log = LOGS / f"kunit-{self.name}-build.log"
-        self.options = [f"--arch={arch}", f"--build_dir={self.build_dir}"]
-        for file in config_files(arch, config):
-            file = f"kernel/cpuword/kunit/{file}"
-            if not (self.linux / file).is_file():
-                die(f"{self.linux / file} is missing")
-            self.options.append(f"--kunitconfig={file}")
+        merged = BUILD / kernel / f"kunit-{self.name}.config"
+        write_config(arch, config, merged)
+        self.options = [f"--arch={arch}", f"--build_dir={self.build_dir}",
+                        f"--kunitconfig={merged}"]
 
     def kunit_py(self, what, command, options, log, **kwargs):
         # kunit.py's output reaches us as it comes, not when a buffer is full.

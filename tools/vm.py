@@ -60,7 +60,7 @@ def must(what, command, log):
 
 class StockKernel(run_kunit.Kunit):
     """The same kernel without us: the untouched tree, and our configuration
-    less our own options (kunit.py refuses those that it does not find)."""
+    less our own options."""
 
     def __init__(self, arch, kernel, jobs, config=""):
         self.arch, self.jobs = arch, jobs
@@ -73,10 +73,7 @@ class StockKernel(run_kunit.Kunit):
                         f"--kunitconfig={merged}"]
         if not self.linux.is_dir():
             unpack_stock(kernel, self.linux)
-        merged.write_text("".join(
-            line for file in run_kunit.config_files(arch, config)
-            for line in (ROOT / "kunit" / file).open()
-            if not line.startswith("CONFIG_CPUWORD")))
+        run_kunit.write_config(arch, config, merged, ours=False)
 
 
 def unpack_stock(kernel, tree):

@@ -7,6 +7,10 @@
 __start___jump_table:
 	.section .data.jump_end, "aw"
 __stop___jump_table:
+	.section .data.bug, "aw"
+__start___bug_table:
+	.section .data.bug_end, "aw"
+__stop___bug_table:
 
 	.macro fault
 	.ifdef FAULT_jump_label
@@ -129,12 +133,53 @@ switch_table:
 	.ifdef FAULT_code
 	udf #0
 	.endif
+	.ifdef FAULT_freed
+	/* There is a rule for it, but it is not there any more. */
+	adrp x0, system_state
+	ldr x0, [x0, :lo12:system_state]
+	.endif
+	.ifdef FAULT_image
+	/* No fault: there is a rule for it. */
+	adrp x0, debug_locks
+	ldr x0, [x0, :lo12:debug_locks]
+	.endif
+	.ifdef FAULT_dies
+	/* No fault: what comes next is not reached. */
+	cbz x1, 771f
+	bl __stack_chk_fail
+	adrp x0, global
+	ldr x0, [x0, :lo12:global]
+771:
+	.endif
+	.ifdef FAULT_returns
+	bl __stack_chk_fail
+	.endif
+	.ifdef FAULT_warns
+	/* No fault. */
+	bl __warn_printk
+771:	brk #0x800
+	.pushsection .data.bug, "aw"
+	.long 771b - ., 0
+	.short 0, 1
+	.popsection
+	.endif
+	.ifdef FAULT_prints
+	bl __warn_printk
+	.endif
+	.ifdef FAULT_other_pointer
+	bl el0_ia
+	.endif
+	.ifdef FAULT_pointer_of_rule
+	bl el0_ia
+	.endif
 	.endm
 
 	.macro on_entry
 	.ifndef EXIT
 	.ifndef WORK
+	.ifndef EL1
 	fault
+	.endif
 	.endif
 	.endif
 	.endm
@@ -150,9 +195,31 @@ __entry_text_start:
 	.balign 2048
 	.type vectors, @function
 vectors:
-	.skip 1024
+	.macro vectors_to label
+	.rept 4
+	.balign 128
 	sub sp, sp, #0x150
-	b el0t_64_sync
+	b \label
+	.endr
+	.endm
+	.skip 512
+	vectors_to el1h_64
+	vectors_to el0t_64_sync
+	vectors_to el0t_32
+	.type el1h_64, @function
+el1h_64:
+	stp x0, x1, [sp]
+	bl el1h_64_handler
+	ldp x0, x1, [sp]
+	add sp, sp, #0x150
+	eret
+	.size el1h_64, . - el1h_64
+	.type el0t_32, @function
+el0t_32:
+	stp x0, x1, [sp]
+	bl el0t_32_handler
+	b .
+	.size el0t_32, . - el0t_32
 	.type el0t_64_sync, @function
 el0t_64_sync:
 	stp x0, x1, [sp]
@@ -167,6 +234,69 @@ __entry_text_end:
 
 	.section .noinstr.text, "ax"
 __noinstr_text_start:
+	.type el1h_64_handler, @function
+el1h_64_handler:
+	stp x29, x30, [sp, #-32]!
+	.ifdef EL1
+	fault
+	.endif
+	cbz x1, 771f
+	bl enter_from_kernel_mode
+	b 772f
+771:	bl ct_nmi_enter
+772:	bl instrumentable
+	adrp x0, global
+	ldr x0, [x0, :lo12:global]
+	ldp x29, x30, [sp], #32
+	ret
+	.size el1h_64_handler, . - el1h_64_handler
+	.type el0t_32_handler, @function
+el0t_32_handler:
+	stp x29, x30, [sp, #-32]!
+	.ifdef FAULT_bad_mode
+	bl ct_nmi_enter
+	.else
+	.ifdef FAULT_compat
+	bl ct_nmi_enter
+	.else
+	bl __ct_user_exit
+	.endif
+	.endif
+	bl instrumentable
+	ldp x29, x30, [sp], #32
+	ret
+	.size el0t_32_handler, . - el0t_32_handler
+	.type enter_from_kernel_mode, @function
+enter_from_kernel_mode:
+	ret
+	.size enter_from_kernel_mode, . - enter_from_kernel_mode
+	.type el0_ia, @function
+el0_ia:
+	stp x29, x30, [sp, #-32]!
+	mrs x1, tpidr_el1
+	.ifdef FAULT_other_pointer
+	adrp x0, pointer
+	add x0, x0, :lo12:pointer
+	.else
+	adrp x0, bp_hardening_data
+	add x0, x0, :lo12:bp_hardening_data
+	.endif
+	ldr x0, [x0, x1]
+	blr x0
+	ldp x29, x30, [sp], #32
+	ret
+	.size el0_ia, . - el0_ia
+	.type call_smc_arch_workaround_1, @function
+call_smc_arch_workaround_1:
+	ret
+	.size call_smc_arch_workaround_1, . - call_smc_arch_workaround_1
+	.type __stack_chk_fail, @function
+__stack_chk_fail:
+	.ifdef FAULT_returns
+	ret
+	.endif
+	bl panic
+	.size __stack_chk_fail, . - __stack_chk_fail
 	.type el0t_64_sync_handler, @function
 el0t_64_sync_handler:
 	stp x29, x30, [sp, #-32]!
@@ -183,8 +313,13 @@ el0t_64_sync_handler:
 772:
 	.endif
 	.ifndef FAULT_no_hook
-	bl __ct_user_exit
-	bl instrumentable
+	.ifdef FAULT_mode
+	cbz x1, 771f
+	bl enter_from_kernel_mode
+	b 772f
+	.endif
+771:	bl __ct_user_exit
+772:	bl instrumentable
 	adrp x0, global
 	ldr x0, [x0, :lo12:global]
 	.endif
@@ -200,10 +335,28 @@ el0t_64_sync_handler:
 
 	.type __ct_user_exit, @function
 __ct_user_exit:
+	mrs x1, tpidr_el1
+	.ifdef FAULT_unread
+	adrp x0, pointer
+	add x0, x0, :lo12:pointer
+	ldr x0, [x0, x1]
+	cbnz x0, 773f
+	.endif
+	.ifdef FAULT_recursion
+	/* No fault: it knows what it does. */
+	adrp x0, context_tracking
+	add x0, x0, :lo12:context_tracking
+	ldr w0, [x0, x1]
+	cbnz w0, 773f
+	.endif
 	adrp x0, cpuword
 	add x0, x0, :lo12:cpuword
-	mrs x1, tpidr_el1
 	add x0, x0, x1
+	.ifdef FAULT_cold
+	ldr x2, [x0]
+	cbnz x2, __ct_user_exit.cold
+	.endif
+772:
 	.ifdef LSE
 	.arch_extension lse
 	ldaddal x1, x2, [x0]
@@ -213,8 +366,25 @@ __ct_user_exit:
 	stlxr w4, x3, [x0]
 	cbnz w4, 1b
 	.endif
-	ret
+773:	ret
 	.size __ct_user_exit, . - __ct_user_exit
+	.type __ct_user_exit.cold, @function
+__ct_user_exit.cold:
+	adrp x3, global
+	ldr x3, [x3, :lo12:global]
+	b 772b
+	.size __ct_user_exit.cold, . - __ct_user_exit.cold
+	.type ct_nmi_enter, @function
+ct_nmi_enter:
+	mrs x1, tpidr_el1
+	adrp x0, cpuword
+	add x0, x0, :lo12:cpuword
+	add x0, x0, x1
+1:	ldxr x2, [x0]
+	stlxr w4, x1, [x0]
+	cbnz w4, 1b
+	ret
+	.size ct_nmi_enter, . - ct_nmi_enter
 
 	.type ct_kernel_exit, @function
 ct_kernel_exit:
@@ -255,7 +425,25 @@ __noinstr_text_end:
 	.text
 	.type instrumentable, @function
 instrumentable:
+	.ifdef FAULT_patcher
+	bl __apply_alternatives
+	.endif
 	ret
+	.type panic, @function
+panic:
+	bl instrumentable
+	b panic
+	.size panic, . - panic
+	.type __warn_printk, @function
+__warn_printk:
+	ret
+	.type __apply_alternatives, @function
+__apply_alternatives:
+	ret
+	.section .init.text, "ax"
+	.type apply_alternatives_all, @function
+apply_alternatives_all:
+	b __apply_alternatives
 
 	.section .data.mcount, "aw"
 __start_mcount_loc:
@@ -269,6 +457,20 @@ running_key:
 	.type global, @object
 global:
 	.quad 0, 0
+	.type debug_locks, @object
+debug_locks:
+	.quad 0, 0
+	.ifdef FAULT_compat
+	.type compat_sys_call_table, @object
+compat_sys_call_table:
+	.quad 0, 0
+	.endif
+	.section .init.data, "aw"
+	.balign 16
+	.type system_state, @object
+system_state:
+	.quad 0, 0
+	.data
 __start_ro_after_init:
 	.type frozen_key, @object
 frozen_key:
@@ -280,6 +482,12 @@ __end_ro_after_init:
 	.quad 0
 	.type cpuword, @object
 cpuword:
+	.quad 0
+	.type context_tracking, @object
+context_tracking:
+	.quad 0
+	.type bp_hardening_data, @object
+bp_hardening_data:
 	.quad 0
 	.type pointer, @object
 pointer:

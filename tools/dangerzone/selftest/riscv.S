@@ -7,6 +7,10 @@
 __start___jump_table:
 	.section .data.jump_end, "aw"
 __stop___jump_table:
+	.section .data.bug, "aw"
+__start___bug_table:
+	.section .data.bug_end, "aw"
+__stop___bug_table:
 
 	.macro fault
 	.ifdef FAULT_jump_label
@@ -89,8 +93,52 @@ probed:
 771:
 	.endif
 	.ifdef FAULT_table
+	jump_by_table handlers
+	.endif
+	.ifdef FAULT_table_alternative
+	jump_by_table patched
+	.endif
+	.ifdef FAULT_code
+	unimp
+	.endif
+	.ifdef FAULT_freed
+	/* There is a rule for it, but it is not there any more. */
+	la a1, system_state
+	ld a1, 0(a1)
+	.endif
+	.ifdef FAULT_image
+	/* No fault: there is a rule for it. */
+	la a1, debug_locks
+	ld a1, 0(a1)
+	.endif
+	.ifdef FAULT_dies
+	/* No fault: what comes next is not reached. */
+	beqz a1, 771f
+	call __stack_chk_fail
+	la a1, global
+	ld a1, 0(a1)
+771:
+	.endif
+	.ifdef FAULT_returns
+	call __stack_chk_fail
+	.endif
+	.ifdef FAULT_warns
+	/* No fault. */
+	call __warn_printk
+771:	ebreak
+	.pushsection .data.bug, "aw"
+	.long 771b - ., 0
+	.short 0, 1
+	.popsection
+	.endif
+	.ifdef FAULT_prints
+	call __warn_printk
+	.endif
+	.endm
+
 	/* As the vector table: the second handler has the fault. */
-	la a2, handlers
+	.macro jump_by_table table
+	la a2, \table
 	slli a1, a1, 3
 	add a2, a2, a1
 	beqz a1, 773f
@@ -100,10 +148,6 @@ probed:
 773:	la a1, harmless
 	j 772b
 774:
-	.endif
-	.ifdef FAULT_code
-	unimp
-	.endif
 	.endm
 
 	.macro on_entry
@@ -126,12 +170,21 @@ __irqentry_text_start:
 	.type handle_exception, @function
 handle_exception:
 	csrrw tp, sscratch, tp
-	sd sp, 8(tp)
+	bnez tp, 771f
+	csrr tp, sscratch
+	sd sp, 0(tp)
+771:	sd sp, 8(tp)
 	ld sp, 0(tp)
 	addi sp, sp, -288
 	sd ra, 8(sp)
+	csrrc s1, sstatus, t0
+	sd s1, 256(sp)
 	mv a0, sp
+	beqz t1, 771f
 	call do_trap_ecall_u
+	j 772f
+771:	call do_page_fault
+772:
 	ld ra, 8(sp)
 	ld sp, 16(sp)
 	sret
@@ -139,6 +192,40 @@ __irqentry_text_end:
 
 	.section .noinstr.text, "ax"
 __noinstr_text_start:
+	.type do_page_fault, @function
+do_page_fault:
+	addi sp, sp, -16
+	sd ra, 8(sp)
+	/* The saved status. */
+	ld a1, 256(a0)
+	andi a1, a1, 256
+	.ifdef FAULT_mode
+	bnez a1, 771f
+	.else
+	beqz a1, 771f
+	.endif
+	call irqentry_enter
+	j 772f
+771:
+	.ifdef FAULT_no_hook
+	sret
+	.endif
+	call __ct_user_exit
+772:	call instrumentable
+	la a0, global
+	ld a0, 0(a0)
+	.ifndef FAULT_no_exit
+	call ct_kernel_exit
+	.endif
+	ld ra, 8(sp)
+	addi sp, sp, 16
+	ret
+	.size do_page_fault, . - do_page_fault
+	.type irqentry_enter, @function
+irqentry_enter:
+	ret
+	.size irqentry_enter, . - irqentry_enter
+
 	.type do_trap_ecall_u, @function
 do_trap_ecall_u:
 	addi sp, sp, -32
@@ -175,26 +262,53 @@ do_trap_ecall_u:
 	ret
 	.size do_trap_ecall_u, . - do_trap_ecall_u
 
-	.macro word
+	.macro percpu name
 	lw a1, 32(tp)
 	la a2, __per_cpu_offset
 	slli a1, a1, 3
 	add a1, a1, a2
 	ld a1, 0(a1)
-	la a2, cpuword
+	la a2, \name
 	add a1, a1, a2
 	.endm
 
 	.type __ct_user_exit, @function
 __ct_user_exit:
-	word
-	amoadd.d.aqrl a0, a3, (a1)
-	ret
+	.ifdef FAULT_unread
+	ld a1, 40(tp)
+	beqz a1, 773f
+	.endif
+	.ifdef FAULT_recursion
+	/* No fault: it knows what it does. */
+	percpu context_tracking
+	lw a1, 0(a1)
+	bnez a1, 773f
+	.endif
+	percpu cpuword
+	.ifdef FAULT_cold
+	ld a0, 0(a1)
+	beqz a0, __ct_user_exit.cold
+	.endif
+772:	amoadd.d.aqrl a0, a3, (a1)
+773:	ret
 	.size __ct_user_exit, . - __ct_user_exit
+	.type __ct_user_exit.cold, @function
+__ct_user_exit.cold:
+	la a0, global
+	ld a0, 0(a0)
+	j 772b
+	.size __ct_user_exit.cold, . - __ct_user_exit.cold
+	.type __stack_chk_fail, @function
+__stack_chk_fail:
+	.ifdef FAULT_returns
+	ret
+	.endif
+	call panic
+	.size __stack_chk_fail, . - __stack_chk_fail
 
 	.type ct_kernel_exit, @function
 ct_kernel_exit:
-	word
+	percpu cpuword
 	fence rw, w
 	sd a3, 0(a1)
 	ret
@@ -239,15 +353,41 @@ __noinstr_text_end:
 	.text
 	.type instrumentable, @function
 instrumentable:
+	.ifdef FAULT_patcher
+	call _apply_alternatives
+	.endif
 	ret
+	.type panic, @function
+panic:
+	call instrumentable
+	j panic
+	.size panic, . - panic
+	.type __warn_printk, @function
+__warn_printk:
+	ret
+	.type _apply_alternatives, @function
+_apply_alternatives:
+	ret
+	.section .init.text, "ax"
+	.type apply_boot_alternatives, @function
+apply_boot_alternatives:
+	tail _apply_alternatives
 
 	.section .rodata, "a"
 	.type handlers, @object
 handlers:
 	.quad harmless, harmful
+	.type patched, @object
+patched:
+	.quad harmless
+771:	.quad harmless
 	.type handlers_end, @object
 handlers_end:
-	.quad 0
+	.quad 0, harmful
+	.section .alternative, "a"
+	.long 771b - ., handlers_end + 8 - .
+	.half 0, 8
+	.long 5
 	.section .data.mcount, "aw"
 __start_mcount_loc:
 	.quad traced_noinstr
@@ -260,6 +400,15 @@ running_key:
 	.type global, @object
 global:
 	.quad 0, 0
+	.type debug_locks, @object
+debug_locks:
+	.quad 0, 0
+	.section .init.data, "aw"
+	.balign 16
+	.type system_state, @object
+system_state:
+	.quad 0, 0
+	.data
 	.type __per_cpu_offset, @object
 __per_cpu_offset:
 	.quad 0, 0
@@ -274,4 +423,7 @@ __end_ro_after_init:
 	.quad 0
 	.type cpuword, @object
 cpuword:
+	.quad 0
+	.type context_tracking, @object
+context_tracking:
 	.quad 0

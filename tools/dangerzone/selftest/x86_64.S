@@ -14,6 +14,10 @@ __stop___jump_table:
 __start_static_call_sites:
 	.section .data.static_call_end, "aw"
 __stop_static_call_sites:
+	.section .data.bug, "aw"
+__start___bug_table:
+	.section .data.bug_end, "aw"
+__stop___bug_table:
 
 	.macro fault
 	.ifdef FAULT_jump_label
@@ -110,6 +114,40 @@ probed:
 	.ifdef FAULT_code
 	.byte 0x06
 	.endif
+	.ifdef FAULT_freed
+	/* There is a rule for it, but it is not there any more. */
+	movq system_state(%rip), %rax
+	.endif
+	.ifdef FAULT_image
+	/* No fault: there is a rule for it. */
+	movq debug_locks(%rip), %rax
+	.endif
+	.ifdef FAULT_dies
+	/* No fault: what comes next is not reached. */
+	cmpq $0, %gs:counter
+	je 771f
+	call __stack_chk_fail
+	movq global(%rip), %rax
+771:
+	.endif
+	.ifdef FAULT_returns
+	call __stack_chk_fail
+	.endif
+	.ifdef FAULT_warns
+	/* No fault. */
+	call __warn_printk
+771:	ud2
+	.pushsection .data.bug, "aw"
+	.long 771b - ., 0
+	.short 0, 1
+	.popsection
+	.endif
+	.ifdef FAULT_prints
+	call __warn_printk
+	.endif
+	.ifdef FAULT_return_thunk
+	call returns_by_thunk
+	.endif
 	.endm
 
 	.macro on_entry
@@ -168,10 +206,46 @@ syscall_return_via_sysret:
 	swapgs
 	sysretq
 	.size entry_SYSCALL_64, . - entry_SYSCALL_64
+	/* From the kernel without the hook, unless that was an idle task. */
+	.type asm_exc_page_fault, @function
+asm_exc_page_fault:
+	pushq %rax
+	movq %rsp, %rdi
+	call exc_page_fault
+	popq %rax
+	iretq
+	.size asm_exc_page_fault, . - asm_exc_page_fault
 __entry_text_end:
 
 	.section .noinstr.text, "ax"
 __noinstr_text_start:
+	.type exc_page_fault, @function
+exc_page_fault:
+	.ifdef ASM_HOOK
+	lock xaddq %rax, %gs:cpuword
+	.else
+	/* The saved CS. */
+	testb $3, 8(%rdi)
+	.ifdef FAULT_mode
+	je 771f
+	.else
+	jne 771f
+	.endif
+	call irqentry_enter
+	jmp 772f
+771:	call __ct_user_exit
+772:	call instrumentable
+	movq global, %rax
+	.endif
+	.ifndef FAULT_no_exit
+	call ct_kernel_exit
+	.endif
+	ret
+	.size exc_page_fault, . - exc_page_fault
+	.type irqentry_enter, @function
+irqentry_enter:
+	ret
+	.size irqentry_enter, . - irqentry_enter
 	.type do_syscall_64, @function
 do_syscall_64:
 	pushq %rbx
@@ -208,10 +282,28 @@ do_syscall_64:
 
 	.type __ct_user_exit, @function
 __ct_user_exit:
-	movl $1, %eax
+	.ifdef FAULT_unread
+	cmpq $0, %gs:counter
+	jne 773f
+	.endif
+	.ifdef FAULT_recursion
+	/* No fault: it knows what it does. */
+	incq %gs:context_tracking
+	jne 773f
+	.endif
+	.ifdef FAULT_cold
+	cmpq $0, %gs:cpuword
+	jne __ct_user_exit.cold
+	.endif
+772:	movl $1, %eax
 	lock xaddq %rax, %gs:cpuword
-	ret
+773:	ret
 	.size __ct_user_exit, . - __ct_user_exit
+	.type __ct_user_exit.cold, @function
+__ct_user_exit.cold:
+	movq global, %rax
+	jmp 772b
+	.size __ct_user_exit.cold, . - __ct_user_exit.cold
 
 	.type ct_kernel_exit, @function
 ct_kernel_exit:
@@ -242,13 +334,48 @@ reads_spilled:
 	movq 8(%rsp), %rdx
 	movq (%rdx), %rax
 	ret
+
+	.section .noinstr.text, "ax"
+	.type __stack_chk_fail, @function
+__stack_chk_fail:
+	.ifdef FAULT_returns
+	ret
+	.endif
+	call panic
+	.size __stack_chk_fail, . - __stack_chk_fail
+	.type returns_by_thunk, @function
+returns_by_thunk:
+	jmp retbleed_return_thunk
+	.size returns_by_thunk, . - returns_by_thunk
 __noinstr_text_end:
 
 	.text
 	.type instrumentable, @function
 instrumentable:
+	.ifdef FAULT_patcher
+	call apply_alternatives
+	.endif
 	movq global, %rax
 	ret
+	.type panic, @function
+panic:
+	call instrumentable
+	jmp panic
+	.size panic, . - panic
+	.type __warn_printk, @function
+__warn_printk:
+	ret
+	.type retbleed_return_thunk, @function
+retbleed_return_thunk:
+	ret
+	.type apply_alternatives, @function
+apply_alternatives:
+	ret
+	.section .init.text, "ax"
+	.type alternative_instructions, @function
+alternative_instructions:
+	jmp apply_alternatives
+	.text
 	.type __SCT__func, @function
 __SCT__func:
 	jmp instrumentable
@@ -275,6 +402,15 @@ __SCK__func:
 	.type global, @object
 global:
 	.quad 0, 0
+	.type debug_locks, @object
+debug_locks:
+	.quad 0, 0
+	.section .init.data, "aw"
+	.balign 16
+	.type system_state, @object
+system_state:
+	.quad 0, 0
+	.data
 __start_ro_after_init:
 	.type frozen_key, @object
 frozen_key:
@@ -298,6 +434,9 @@ cpu_tss_rw:
 	.type pcpu_hot, @object
 pcpu_hot:
 	.skip 64
+	.type context_tracking, @object
+context_tracking:
+	.quad 0
 	.type counter, @object
 counter:
 	.quad 0
