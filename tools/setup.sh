@@ -267,7 +267,7 @@ archive() { # label suite [apt option...]
 	apt-get "${@:3}" indextargets --format \
 		'$(ORIGIN)|$(LABEL)|$(CODENAME)|$(COMPONENT)|$(REPO_URI)' \
 		'Created-By: Packages' |
-		sed -n "s/^Debian|$1|$2|main|//p" | head -n 1
+		sed -n "s/^Debian[^|]*|$1|$2|main|//p" | head -n 1
 }
 
 # The mirror of the main archive serves the other suites, too.
