@@ -21,10 +21,11 @@
  *
  * - Or its CPUWORD_TLB was set, or seen set, in user mode, after the unmapping
  *   and smp_mb().  Only the CPU clears the bit, at its entry, after it has
- *   flushed; and its entry is a fully ordered RMW of the word, so that it
- *   flushes what was unmapped before the bit was set or seen.  Whoever finds
- *   the bit clear later knows that the flush is complete: see the contract of
- *   arch_cpuword_flush_tlb_kernel().
+ *   flushed.  The RMW of that entry read what set the bit, or wrote the word
+ *   after it was seen; and arch_cpuword_flush_tlb_kernel() orders that write
+ *   before the flush, and before the walks that follow.  So they are after the
+ *   unmapping.  Whoever finds the bit clear later knows that the flush is
+ *   complete, by the contract of the hook as well.
  *
  * So a clear bit means clean up to every generation that was issued before it
  * was read.  What has been read is kept, since the next generation may set the
@@ -118,7 +119,10 @@ static void quarantine_flush_local(void *unused)
 
 static bool quarantine_defer_broadcast(void)
 {
-	/* The unmapping, for those who walk page tables in hardware. */
+	/*
+	 * The unmapping is complete for those who walk page tables in hardware,
+	 * as before a broadcast.
+	 */
 	wmb();
 	cpumask_copy(&quarantine_cpus, cpu_online_mask);
 	cpuword_defer_mask(&quarantine_cpus, CPUWORD_TLB);

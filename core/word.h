@@ -70,6 +70,10 @@ static __always_inline bool cpuword_is_user(atomic_long_t *w)
  * the RMW in cpuword_enter(): either that CPU's entry sees the bit, or the
  * read here sees that it has entered.
  *
+ * On CPUWORD_COALESCED nothing is written either, and the entry reads nothing
+ * that is this CPU's.  Then the change is before the entry because the read here
+ * is before the write of the entry's RMW.
+ *
  * Return: a verdict.  On CPUWORD_REFUSED no bit has been written.
  */
 static __always_inline enum cpuword_verdict

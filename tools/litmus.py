@@ -183,9 +183,8 @@ def compile_test(path, name, change, compiler):
     source = own / path.name
     source.write_text(text)
     events = EVENTS.search(text)
-    kinds = compiler.syntax.caches if events and events[1] == "fetches" else [()]
     made = {}
-    for caches in kinds:
+    for caches in compiler.caches(events and events[1]):
         file = compiler.compile(source, own, caches)
         for flavour in compiler.syntax.flavours:
             kind = "-".join(filter(None, [compiler.arch, flavour, *caches]))

@@ -2,7 +2,8 @@
 """Makes tests for herd7 of what the compiler makes of tools/litmus/*.c: each is
 compiled with the flags of a built kernel, disassembled, and put into the syntax
 of herd7 instruction by instruction. What orders nothing may be replaced by its
-like; the rest is left as it is or refused."""
+like, and so may a DSB NSH that completes a TLBI; the rest is left as it is or
+refused."""
 
 import re
 import shlex
@@ -48,10 +49,6 @@ class Arm64:
               "walks": ["-variant", "vmsa,fatal"]}
     # What a CPU's caches do for those who patch text, by CTR_EL0.
     caches = [(), ("IDC",), ("DIC", "IDC")]
-    # The arguments of tools/litmus/arm64.h that are no variables.
-    constants = {"insn *": "P0:{}".format, "insn ": str.upper,
-                 "pte *": lambda name: f"PTE({name.partition('_')[2]})",
-                 "pte ": lambda name: f"(oa:PA({name.partition('_')[2]}),valid:0)"}
     argument = "X{}"
     objdump = []
     branch = re.compile(r"b|b\.\w+|cbn?z|tbn?z")
@@ -69,6 +66,14 @@ class Arm64:
             if site[0] != ".text" or how[0] != "alt_cb_patch_nops":
                 raise Bad(f"an alternative of a kind that is not known: {how}")
         return {int(offset or "0", 16) for _, offset in found[::2]}
+
+    @staticmethod
+    def constant(kind, name):
+        """An argument as in tools/litmus/arm64.h, if it is no variable."""
+        page = name.partition("_")[2]
+        return {"insn *": f"P0:{name}", "insn ": name.upper(),
+                "pte *": f"PTE({page})",
+                "pte ": f"(oa:PA({page}),valid:0)"}.get(kind)
 
     @staticmethod
     def translate(op, args, after):
@@ -96,7 +101,6 @@ class Riscv:
     flavours = [""]
     # Its model knows loads, stores and fences.
     events = {}
-    constants = {}
     argument = "x1{}"
     objdump = ["-M", "numeric"]
     branch = re.compile(r"j|b(eq|ne|lt|ge|ltu|geu|eqz|nez|ltz|gez)")
@@ -105,6 +109,10 @@ class Riscv:
     @staticmethod
     def unpatched(_objdump, _file, _flavour):
         return set()
+
+    @staticmethod
+    def constant(_kind, _name):
+        return None
 
     @staticmethod
     def translate(op, args, _after):
@@ -155,6 +163,10 @@ class Compiler:
             "-fomit-frame-pointer", "-Wno-missing-prototypes",
             "-Wno-missing-declarations"]
 
+    def caches(self, events):
+        """What is to be defined for each kind of cache that a test is of."""
+        return self.syntax.caches if events == "fetches" else [()]
+
     def objdump(self, *args):
         return subprocess.run([f"{self.prefix}objdump", *args], text=True,
                               stdout=subprocess.PIPE, check=True).stdout
@@ -192,9 +204,9 @@ class Compiler:
         for process, args in parameters.items():
             for i, (kind, var) in enumerate(args):
                 register = f"{process[1:]}:{self.syntax.argument.format(i)}"
-                if kind in self.syntax.constants:
-                    constant = self.syntax.constants[kind]
-                    state.append(f"{register}={constant(var)};")
+                constant = self.syntax.constant(kind, var)
+                if constant:
+                    state.append(f"{register}={constant};")
                     continue
                 first = (self.initial_word(file) if var == "w" else
                          1 if kind == "page *" else

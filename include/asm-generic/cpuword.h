@@ -5,6 +5,12 @@
  * An architecture selects HAVE_CPUWORD and overrides in <asm/cpuword.h>: it
  * defines the function and a macro of the same name, then includes this
  * header.  See Documentation/core-api/cpuword/porting.rst.
+ *
+ * The RMW of an entry orders loads and stores.  Page-table walks and instruction
+ * fetches are the hooks' to order: after that RMW's write as other CPUs see it,
+ * not only after its read.  A CPU that defers and finds the bit set writes
+ * nothing that the RMW could read.  It has made its change, executed smp_mb() and
+ * read the word, all before that write.
  */
 #ifndef _ASM_GENERIC_CPUWORD_H
 #define _ASM_GENERIC_CPUWORD_H
@@ -15,9 +21,11 @@
 /**
  * arch_cpuword_flush_tlb_kernel - drop every kernel translation of this CPU
  *
- * In every address-space tag, global ones included.  Must be __always_inline,
- * idempotent and safe in NMI and may not touch vmalloc memory.  With
- * HAVE_CPUWORD_TLBI it has completed before any later store of this CPU.
+ * In every address-space tag, global ones included.  It comes after the write
+ * of the RMW that entered, for all CPUs, and what is translated afterwards by a
+ * walk that comes after it.  Must be __always_inline, idempotent and safe in NMI
+ * and may not touch vmalloc memory.  With HAVE_CPUWORD_TLBI it has completed
+ * before any later store of this CPU.
  *
  * Context: entry code, RCU watching, interrupts off or NMI.
  */
@@ -30,8 +38,9 @@ static __always_inline void arch_cpuword_flush_tlb_kernel(void) { }
  * arch_cpuword_isync - execute no stale kernel instruction from here on
  *
  * The CPU that patched has done what it takes to make the new instructions
- * visible; this is the part that only the executing CPU can do.  Same rules
- * as arch_cpuword_flush_tlb_kernel().
+ * visible; this is the part that only the executing CPU can do.  What is executed
+ * afterwards has been fetched after the write of the RMW that entered, for all
+ * CPUs.  Same rules as arch_cpuword_flush_tlb_kernel().
  */
 static __always_inline void arch_cpuword_isync(void) { }
 #define arch_cpuword_isync arch_cpuword_isync

@@ -119,7 +119,9 @@ static __always_inline enum cpuword_ctx cpuword_ctx(unsigned long word)
  *   counter (pairs with RCU's full barrier before its acquire load);
  * - a change whose work is in the returned word is visible here, and a CPU
  *   that defers later reads KERNEL and is refused (pairs with the smp_mb()
- *   in cpuword_defer()).
+ *   in cpuword_defer()).  Visible to loads: page-table walks and instruction
+ *   fetches are ordered by the hooks that do the work, see
+ *   <asm-generic/cpuword.h>.
  *
  * Work bits stay in the word: an NMI that lands before the work is done must
  * find them.  If the returned word holds CPUWORD_PIN the caller may not go on

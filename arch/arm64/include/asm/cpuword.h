@@ -8,20 +8,20 @@
 #include <asm/tlbflush.h>
 
 /*
- * Both hooks begin with DSB ISHST.  A CPU that finds the bit set, and so writes
- * nothing, has read the word before this CPU's RMW wrote it: on that write hangs
- * that its change comes first.  Neither the RMW's acquire and release, nor the
- * DMB after an LL/SC loop, nor ISB orders the write before a TLBI, a page-table
- * walk or an instruction fetch: they order loads and stores, and ISB what was
- * read.  The DSB does, and not for this CPU alone as NSHST would.
+ * Both hooks begin with DSB ISHST.  A CPU that finds its bit set writes nothing:
+ * its change comes first because it read the word before the RMW of this entry
+ * wrote it.  Nothing else orders that write before a TLBI, a page-table walk or
+ * an instruction fetch.  The RMW's acquire and release, and the DMB after an
+ * LL/SC loop, are about loads and stores; ISB waits for what was read; NSHST
+ * orders the write for this CPU alone.
  */
 
 /*
  * Local, every ASID, kernel and user.  Deferred only for ranges in quarantine:
  * the kernel's own TLB flush is a hardware broadcast and takes no IPI.
  *
- * DSB NSH completes the TLBI before the store that tells the quarantine, and
- * before the ISB, after which no translation is used that was walked before.
+ * DSB NSH completes the TLBI before the store that tells the quarantine.  After
+ * the ISB no translation is used that was walked before that.
  */
 static __always_inline void arch_cpuword_flush_tlb_kernel(void)
 {

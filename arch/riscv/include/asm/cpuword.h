@@ -5,6 +5,11 @@
 #include <linux/cpuword_state.h>
 
 /*
+ * The RMW of an entry is an AMO, load and store at once.  Both instructions order
+ * it before the walks or fetches that follow; no fence is needed in between.
+ */
+
+/*
  * All addresses, all ASIDs: kernel translations are global, and a flush by
  * ASID leaves those alone.  satp stays as it is: there is one page table for
  * both modes.
