@@ -687,12 +687,14 @@ class Arm64(Isa):
                       else int(args[1].lstrip("#"), 16))
         elif op == "mov":
             result = self.get(state, args[1])
-        elif op == "movk":
+        elif op in ("movz", "movn", "movk"):
             old = self.get(state, dest)
-            if old[0] == "c":
-                shift = int(re.search(r"#(\d+)", args[2])[1]) if (
-                    len(args) > 2) else 0
-                part = int(args[1].lstrip("#"), 0) << shift
+            shift = int(re.search(r"#(\d+)", args[2])[1]) if (
+                len(args) > 2) else 0
+            part = int(args[1].lstrip("#"), 0) << shift
+            if op != "movk":
+                result = ("c", part if op == "movz" else ~part & MASK)
+            elif old[0] == "c":
                 result = ("c", old[1] & ~(0xffff << shift) | part)
         elif op in ("add", "adds", "sub", "subs"):
             a, b = self.get(state, args[1]), self.shifted(state, args, 2)

@@ -602,7 +602,7 @@ class Walker:
         """Where an indirect branch goes according to the rules, which say
         what the pointer is read from, or that it is an alias."""
         function = self.base(self.home(insn.address))
-        source = value[1] if value[0] == "m" else None
+        source = value[1].split("+")[0] if value[0] == "m" else None
         targets = []
         for rule in self.rules.of("goes"):
             *pointer, name = rule.pattern.split("->")
