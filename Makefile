@@ -37,10 +37,12 @@ run_args = --arch $(ARCH) --kernel $(KERNEL) --jobs $(JOBS)
 noise_args = $(if $(LOAD),--load "$(LOAD)") $(if $(COUNT),--count "$(COUNT)") \
 	$(if $(THRESHOLD),--threshold "$(THRESHOLD)") $(if $(OUT),--out "$(OUT)")
 
+test_args = --kernel $(KERNEL) --jobs $(JOBS) $(if $(ONLY),--only "$(ONLY)")
+
 .PHONY: help setup tree kunit demo noise bench litmus model dangerzone mutants \
-	selftests torture test apply clean
+	selftests torture test test-long apply clean
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 	@echo
 	@echo "ARCH is one of $(ARCHES) (for kunit also um): $(ARCH)"
 	@echo "demo and noise take LOAD= (a list), COUNT=, THRESHOLD= (us), OUT= (a directory)"
@@ -49,6 +51,7 @@ help: ## list the targets
 	@echo "torture takes ARCH=all and SECONDS= (a test)"
 	@echo "dangerzone takes ARCH=all, VARIANT= and VMLINUX= (a path)"
 	@echo "mutants takes LEVEL= and ONLY= (a pattern of names)"
+	@echo "test and test-long take ONLY= (a pattern of steps)"
 	@echo "KERNEL is one of $(KERNELS): $(KERNEL); JOBS: $(JOBS)"
 
 setup: ## install the packages that are missing (for ARCH, or for all)
@@ -59,7 +62,7 @@ tree: ## build/<KERNEL>/linux: the kernel with cpuword in it
 	@tools/overlay.py tree $(KERNEL)
 
 kunit: ## run the KUnit suites on ARCH; VARIANT=<name>, or all
-	@tools/setup.sh $(ARCH)
+	@tools/setup.sh $(ARCH) $(if $(filter clang all,$(VARIANT)),clang)
 	@tools/run_kunit.py $(run_args) --variant $(VARIANT)
 
 demo: ## IPIs per isolated CPU on ARCH, with deferral off and on
@@ -100,9 +103,13 @@ torture: ## rcutorture, and one of our own, on ARCH (or all)
 	@tools/setup.sh $(if $(filter all,$(ARCH)),$(ARCHES),$(ARCH))
 	@tools/torture.py $(run_args) $(if $(SECONDS),--seconds "$(SECONDS)")
 
-test: ## everything that CI runs
+test: ## what a change is likely to break; what CI runs
 	@tools/setup.sh $(ARCHES)
-	@tools/run_tests.py --kernel $(KERNEL) --jobs $(JOBS)
+	@tools/run_tests.py $(test_args)
+
+test-long: ## all the other tests
+	@tools/setup.sh $(ARCHES)
+	@tools/run_tests.py $(test_args) --long
 
 apply: ## lay cpuword over a kernel tree of yours: KDIR=<path>
 	@tools/setup.sh apply

@@ -4,7 +4,7 @@
 # The kernel's own checks, on what we add and what our patches change:
 #   tools/checks.sh [x86_64|arm64|riscv ...]        all of them by default
 # checkpatch.pl and kernel-doc look at the sources, sparse at each
-# architecture's KUnit kernel, which must have been built.
+# architecture's KUnit kernel.
 
 set -u
 # How make gets at sparse (0.6.4 dies of these extensions in riscv's -march).
@@ -131,17 +131,13 @@ sparse() { # arch
 	local variables targets=() files=() file srcarch
 
 	status=1
-	if [ ! -e "$dir/.config" ]; then
-		echo "not built; run: make kunit ARCH=$1" >"$log.log"
+	if [ ! -e "$dir/.config" ] &&
+	   ! ../../../tools/run_kunit.py --arch "$1" --configure >"$log.log"; then
 		result "$log.log" "$name"
 		return
 	fi
 	# To the letter what run_kunit.py builds with, or make builds it all anew.
-	mapfile -t variables < <(cd ../../.. && ask "(lambda prefix: (
-		[f'CROSS_COMPILE={prefix}'] if prefix else []) + (
-		[f'CC=ccache {prefix}gcc', 'HOSTCC=ccache gcc']
-		if run_kunit.ccache_works(prefix + 'gcc') else [])
-		)(run_kunit.ARCHES['$1'].cross_compile)")
+	mapfile -t variables < <(cd ../../.. && ask "run_kunit.make_variables('$1', '')")
 	srcarch=${1/x86_64/x86}
 	for file in "${changed[@]}"; do
 		case $file in

@@ -57,10 +57,14 @@ class Progress:
             print(f"{self.now} ... {elapsed(self.seconds())}", flush=True)
             self.printed = now
 
+    def part(self, part):
+        """How far it is, or what it is at, goes into what is said."""
+        self.now = f"{self.what}: {part}" if part else self.what
+
     def line(self, line):
         """A line that tells what is being done goes into what is said."""
         if line.startswith("@@ load name="):
-            self.now = f"{self.what}: {line.partition('=')[2]}"
+            self.part(line.partition("=")[2])
             self.tick()
 
     def done(self, result):
@@ -69,9 +73,11 @@ class Progress:
               flush=True)
 
 
-def run(what, command, log, *, cwd=None, env=None, timeout=None, echo=False):
+def run(what, command, log, *, cwd=None, env=None, timeout=None, echo=False,
+        far=None):
     """Runs command with its output in log (appended), showing progress, or
     with echo the output itself. Returns the exit status; None for a timeout.
+    far() says how far it is, in words.
 
     The command gets a session of its own, out of Ctrl-C's reach: whatever ends
     us (that, a CI's SIGTERM, the timeout) ends it, and what it has started.
@@ -95,6 +101,8 @@ def run(what, command, log, *, cwd=None, env=None, timeout=None, echo=False):
                 if timeout and progress.seconds() > timeout:
                     status = "timed out"
                     break
+                if far:
+                    progress.part(far())
                 if not echo:
                     progress.tick()
                 try:
@@ -105,7 +113,7 @@ def run(what, command, log, *, cwd=None, env=None, timeout=None, echo=False):
                 status = "failed" if proc.returncode else "done"
         finally:
             if proc.poll() is None:
-                _kill_tree(proc.pid)
+                kill_tree(proc.pid)
                 proc.wait()
             if echo:
                 reader.join()
@@ -113,7 +121,7 @@ def run(what, command, log, *, cwd=None, env=None, timeout=None, echo=False):
     return None if status == "timed out" else proc.returncode
 
 
-def _kill_tree(root):
+def kill_tree(root):
     # Not killpg(): user-mode Linux makes itself a session of its own.
     children = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):

@@ -20,7 +20,8 @@ die() {
 }
 
 [ -e "$build/kunit-x86_64/.config" ] ||
-	die "no configuration to take; run: make kunit ARCH=x86_64"
+	tools/run_kunit.py --arch x86_64 --configure ||
+	die "no configuration to take"
 tools/overlay.py tree $kernel >/dev/null || exit 1
 PYTHONPATH=tools python3 -c "
 import vm

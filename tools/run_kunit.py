@@ -38,7 +38,7 @@ class Variant:
     machine: str = ""
     # TCG has no PCID and no INVPCID: without KVM it would repeat another run.
     needs_kvm: bool = False
-    # A kernel of its own that takes long to build: not in make test.
+    # Not in make test, but in make test-long.
     slow: bool = False
 
 
@@ -54,7 +54,7 @@ class Arch:
 ARCHES = {
     "um": Arch(qemu=False, kernel_args="", variants={
         "default": Variant(),
-        "counter2": Variant(config="counter2"),
+        "counter2": Variant(config="counter2", slow=True),
     }),
     # How kernel translations are flushed depends on PTI, PCID and INVPCID.
     # In emulation the clock watchdog finds the TSC unstable: no tick stops then.
@@ -64,8 +64,10 @@ ARCHES = {
         "nopcid": Variant("max,-pcid,-invpcid", "pti=on", needs_kvm=True),
         "noinvpcid": Variant("max,-invpcid", "nopti", needs_kvm=True),
         "track": Variant("max", "cpuword.track=all"),
-        "centry": Variant("max", config="centry"),
         "debug": Variant("max", config="debug"),
+        "centry": Variant("max", config="centry", slow=True),
+        "rt": Variant("max", config="rt", slow=True),
+        "clang": Variant("max", config="clang", slow=True),
         "kasan": Variant("max", config="kasan", slow=True),
         "kcsan": Variant("max", KCSAN_ARGS, config="kcsan", slow=True),
         "distro": Variant("max", config="distro", slow=True),
@@ -76,6 +78,8 @@ ARCHES = {
         "kpti": Variant("max,pauth-impdef=on", "kpti=1"),
         "track": Variant("max,pauth-impdef=on", "cpuword.track=all"),
         "tlbi": Variant("max,pauth-impdef=on", "cpuword.tlbi=deferred"),
+        "rt": Variant("max,pauth-impdef=on", config="rt", slow=True),
+        "clang": Variant("max,pauth-impdef=on", config="clang", slow=True),
         "kasan": Variant("max,pauth-impdef=on", config="kasan", slow=True),
         "kcsan": Variant("max,pauth-impdef=on", KCSAN_ARGS, config="kcsan",
                          slow=True),
@@ -91,6 +95,9 @@ ARCHES = {
         "distro": Variant("rv64", config="distro", slow=True),
     }),
 }
+
+# An environment variable, see just_built().
+BUILT = "CPUWORD_BUILT"
 
 # What a kernel prints when it has found itself at fault. A test that passes
 # does not make up for it.
@@ -124,6 +131,61 @@ class Result:
     def totals(self):
         skipped = f", {self.skipped} skipped" if self.skipped else ""
         return f"{self.passed} passed, {self.failed} failed{skipped}"
+
+
+class Objects:
+    """How far make has come, by the object files that its output names; how
+    many there will be, it says when asked what it would do. It can be asked
+    once it has prepared the tree, and that is when the first is compiled."""
+
+    NAME = re.compile(r"^(?:set -e;  echo ')?  (?:CC|AS)(?: \[M\])? +"
+                      r"([^/\s]\S*\.o)\b", re.M)
+    # The first of these may be part of the preparation.
+    EARLY = ("arch/", "scripts/", "tools/")
+
+    def __init__(self, command, linux, log):
+        self.command = command
+        self.linux = linux
+        self.log = log
+        self.all = set()
+        self.answer = self.asked = None
+
+    def far(self):
+        """In words, None before there is something to say."""
+        done = set(self.NAME.findall(self.log.read_text(errors="replace")))
+        if not self.asked:
+            if all(name.startswith(self.EARLY) for name in done):
+                return None
+            self.answer = tempfile.TemporaryFile()
+            # It goes on (-k) where something is missing that is not built yet.
+            self.asked = subprocess.Popen(
+                [*self.command, "-n", "-k"], cwd=self.linux,
+                stdin=subprocess.DEVNULL, stdout=self.answer,
+                stderr=subprocess.DEVNULL)
+        if not self.all:
+            if self.asked.poll() is None:
+                return f"{len(done)} files"
+            self.answer.seek(0)
+            self.all = done | set(self.NAME.findall(
+                self.answer.read().decode(errors="replace")))
+        # What make finds out as it links is not among them.
+        return f"{len(done & self.all)} of {len(self.all)} files"
+
+    def close(self):
+        if self.asked and self.asked.poll() is None:
+            common.kill_tree(self.asked.pid)
+            self.asked.wait()
+
+
+def make_variables(arch, config):
+    """What make is given to build a kernel, beside ARCH and O. With anything
+    else it would build all of it anew."""
+    prefix = ARCHES[arch].cross_compile
+    compiler = "clang" if config == "clang" else f"{prefix}gcc"
+    variables = [f"CROSS_COMPILE={prefix}"] if prefix else []
+    if ccache_works(compiler):
+        return [*variables, f"CC=ccache {compiler}", "HOSTCC=ccache gcc"]
+    return variables if config != "clang" else [*variables, f"CC={compiler}"]
 
 
 def config_files(arch, config):
@@ -169,6 +231,7 @@ class Kunit:
     def __init__(self, arch, kernel, jobs, config="", timeout=TIMEOUT):
         self.arch = arch
         self.jobs = jobs
+        self.config = config
         self.timeout = timeout
         self.name = kernel_name(arch, config)
         self.linux = BUILD / kernel / "linux"
@@ -186,23 +249,43 @@ class Kunit:
             *self.options, *options], log, cwd=self.linux,
             env={**os.environ, "PYTHONUNBUFFERED": "1"}, **kwargs)
 
-    def build(self):
-        """Configures and builds; True if that worked."""
-        prefix = ARCHES[self.arch].cross_compile
-        # GCC plugins, on by default where their headers are, defeat ccache.
-        options = [f"--jobs={self.jobs}", "--kconfig_add=CONFIG_GCC_PLUGINS=n"]
-        if prefix:
-            options.append(f"--cross_compile={prefix}")
-        if ccache_works(prefix + "gcc"):
-            options += [f"--make_options=CC=ccache {prefix}gcc",
-                        "--make_options=HOSTCC=ccache gcc"]
+    def configure(self):
+        """True if that worked."""
         self.log.unlink(missing_ok=True)
         self.build_dir.mkdir(parents=True, exist_ok=True)
-        if self.kunit_py(f"building kunit-{self.name}", "build", options,
-                         self.log) == 0:
+        # Without it kunit.py configures anew, with what the tree now asks for.
+        (self.build_dir / "last_used_kunitconfig").unlink(missing_ok=True)
+        # GCC plugins, on by default where their headers are, defeat ccache.
+        if self.kunit_py(f"configuring {self.build_dir.name}", "config", [
+                "--kconfig_add=CONFIG_GCC_PLUGINS=n",
+                *(f"--make_options={variable}"
+                  for variable in make_variables(self.arch, self.config))],
+                self.log) == 0:
             return True
         show_end(self.log)
         return False
+
+    def build(self):
+        """Configures and builds; True if that worked."""
+        started = time.monotonic()
+        built = False
+        if self.configure():
+            # kunit.py's "build" would keep to itself what make says.
+            objects = Objects(
+                ["make", f"ARCH={self.arch}", f"O={self.build_dir}",
+                 f"--jobs={self.jobs}",
+                 *make_variables(self.arch, self.config), "all"],
+                self.linux, self.log)
+            try:
+                built = common.run(f"building {self.build_dir.name}",
+                                   objects.command, self.log, cwd=self.linux,
+                                   far=objects.far) == 0
+            finally:
+                objects.close()
+            if not built:
+                show_end(self.log)
+        self.seconds = time.monotonic() - started
+        return built
 
     def run(self, variant_name, echo, only=""):
         """Boots the kernel and runs all suites, or those that the pattern
@@ -325,11 +408,12 @@ def ccache_works(compiler):
             stderr=subprocess.DEVNULL).returncode == 0
 
 
-def all_variants(arch, slow=True):
-    """The names of those that make a difference with this accelerator."""
+def all_variants(arch, config=None):
+    """The names of those (on the kernel with this configuration) that make a
+    difference with this accelerator."""
     names = []
     for name, variant in ARCHES[arch].variants.items():
-        if variant.slow and not slow:
+        if config not in (None, variant.config):
             continue
         if variant.needs_kvm and accel(arch) != "kvm":
             print(f"{arch}/{name}: not run, needs ACCEL=kvm")
@@ -338,35 +422,60 @@ def all_variants(arch, slow=True):
     return names
 
 
-def run_variants(arch, kernel, jobs, names, only="", timeout=TIMEOUT):
-    """Runs these variants, each kernel built once; returns their Results."""
+def configs(arch, slow):
+    """Of the kernels that are, or are not, in make test."""
+    return list(dict.fromkeys(variant.config
+                              for variant in ARCHES[arch].variants.values()
+                              if variant.slow == slow))
+
+
+def run_variants(arch, kernel, jobs, names, only="", timeout=TIMEOUT,
+                 echo=False):
+    """Runs these variants, each kernel built once; returns their Results, and
+    how long the builds took. With echo, shows what kunit.py says."""
     results = []
     for config in dict.fromkeys(ARCHES[arch].variants[n].config for n in names):
         kunit = Kunit(arch, kernel, jobs, config, timeout)
         built = kunit.build()
+        results.append(Result(f"building {kunit.build_dir.name}",
+                              seconds=kunit.seconds))
+        if built:
+            os.environ[BUILT] = os.pathsep.join([*just_built(),
+                                                 str(kunit.build_dir)])
         for name in names:
             if ARCHES[arch].variants[name].config != config:
                 continue
             if built:
-                results.append(kunit.run(name, len(names) == 1, only))
+                results.append(kunit.run(name, echo, only))
             else:
                 results.append(Result(f"{arch}/{name} (no build)", failed=1))
     return results
 
 
+def just_built():
+    """Where run_tests.py, which started us, has built kernels from the tree as
+    it is: make takes a while to find out that there is nothing to do."""
+    return os.environ.get(BUILT, "").split(os.pathsep)
+
+
 def summary(results):
-    """A table of the runs; what failed in them, once more, since a CI may show no
-    more than the end; and, alone on the last line, the totals. Returns the
-    exit status."""
+    """A table of builds and runs; what failed in them, once more, since a CI
+    may show no more than the end; and, alone on the last line, the totals.
+    Returns the exit status."""
     total = Result("total")
     width = max(len(result.name) for result in results)
     print(f"\n{'run':{width}}  passed  failed  skipped  seconds")
     for result in results:
-        print(f"{result.name:{width}}  {result.passed:6}  {result.failed:6}  "
-              f"{result.skipped:7}  {result.seconds:7.0f}")
+        counts = [result.passed, result.failed, result.skipped]
+        # A build has none.
+        columns = "  ".join(f"{count if any(counts) else '':{length}}"
+                            for count, length in zip(counts, (6, 6, 7)))
+        print(f"{result.name:{width}}  {columns}  {result.seconds:7.0f}")
         total.passed += result.passed
         total.failed += result.failed
         total.skipped += result.skipped
+        total.seconds += result.seconds
+    print(f"{'together':{width}}  {'':23}  {total.seconds:7.0f}")
     for result in results:
         if result.failed and len(results) > 1:
             print("\n  ".join([f"\n{result.name} failed", *result.trouble]))
@@ -389,6 +498,8 @@ def main():
     parser.add_argument("--kernel", default=common.KERNELS[0])
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--variant", default="default", help="a name, or all")
+    parser.add_argument("--configure", action="store_true",
+                        help="no more than configure the kernel")
     parser.add_argument("--only", default="", metavar="SUITE[.CASE]",
                         help="a pattern of what to run")
     parser.add_argument("--timeout", type=int, default=TIMEOUT,
@@ -401,8 +512,13 @@ def main():
     accel(args.arch)
     overlay.tree(args.kernel)
     names = all_variants(args.arch) if args.variant == "all" else [args.variant]
+    if args.configure:
+        sys.exit(not all(Kunit(args.arch, args.kernel, args.jobs,
+                               variants[name].config).configure()
+                         for name in names))
     sys.exit(summary(run_variants(args.arch, args.kernel, args.jobs, names,
-                                  args.only, args.timeout)))
+                                  args.only, args.timeout,
+                                  echo=len(names) == 1)))
 
 
 if __name__ == "__main__":

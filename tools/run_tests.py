@@ -1,21 +1,90 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Everything that CI runs. Goes on after a failure, so that one run shows the
-whole picture; the last line has the totals."""
+"""Runs the tests: those of every day, which are what CI runs, or (--long) all
+the others. Goes on after a failure, so that one run shows the whole picture;
+the table at the end has what each step took, the last line the totals."""
 
 import argparse
+import fnmatch
 import os
 import re
+import subprocess
 import sys
 import time
+from dataclasses import dataclass
+from typing import Callable
 
 import common
 import overlay
 import run_kunit
-from common import LOGS, ROOT
+import vm
+from common import LOGS, ROOT, die
 from run_kunit import Result
 
 TOTALS = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
+
+
+@dataclass
+class Step:
+    """One of them. It builds what it needs, unless an earlier one has."""
+    name: str
+    # (kernel, jobs): its Results.
+    run: Callable
+    # What tools/setup.sh has to install for it, beyond the architectures.
+    needs: str = ""
+
+
+def kunit(slow):
+    """The KUnit suites: a step for each kernel, in all variants of it."""
+    return [Step(f"kunit/{arch}/{config or 'default'}",
+                 lambda kernel, jobs, arch=arch, config=config:
+                 run_kunit.run_variants(arch, kernel, jobs,
+                                        run_kunit.all_variants(arch, config)),
+                 "clang" if config == "clang" else "")
+            for arch in run_kunit.ARCHES
+            for config in run_kunit.configs(arch, slow)]
+
+
+def tool(name, words, needs=""):
+    """A Python tool that takes --kernel and --jobs."""
+    program, *options = words.split()
+    return Step(name, lambda kernel, jobs: [run_check(name, [
+        sys.executable, f"tools/{program}.py", *options,
+        f"--kernel={kernel}", f"--jobs={jobs}"])], needs)
+
+
+def script(name, program):
+    return Step(name, lambda kernel, jobs: [run_check(name, [program])])
+
+
+def on_each(name, words, option="--arch", needs=""):
+    """A tool on each machine."""
+    return [tool(f"{name}/{arch}", f"{words} {option}={arch}", needs)
+            for arch in vm.ARCHES]
+
+
+# A step is a line: what a change is likely to break, and costs few kernels, is
+# in the first list. README.md and docs/testing.rst say what is in which.
+DAILY = [
+    *kunit(slow=False),
+    tool("dangerzone/selftest", "dangerzone --arch=all --selftest"),
+    *on_each("dangerzone", "dangerzone"),
+    script("checks", "tools/checks.sh"),
+    script("entry-text", "tools/entry_text.sh"),
+    *on_each("demo", "noise --check", "--guest"),
+    *on_each("torture-short", "torture --quick"),
+    tool("bench-short/x86_64", "bench --arch=x86_64 --quick --check"),
+]
+LONG = [
+    *kunit(slow=True),
+    tool("dangerzone/x86_64/centry", "dangerzone --arch=x86_64 --variant=centry"),
+    tool("litmus", "litmus", needs="litmus"),
+    tool("model", "model", needs="model"),
+    *on_each("torture", "torture"),
+    *on_each("selftests", "selftests", needs="selftests"),
+    *on_each("bench", "bench --check"),
+    tool("mutants", "mutants", needs="litmus model"),
+]
 
 
 def run_check(name, command):
@@ -46,34 +115,28 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kernel", default=common.KERNELS[0])
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--long", action="store_true",
+                        help="what takes too long for every day")
+    parser.add_argument("--only", default="*", metavar="PATTERN",
+                        help="the steps whose name this matches")
     args = parser.parse_args()
     run_kunit.accel("")
+    steps = LONG if args.long else DAILY
+    chosen = [step for step in steps
+              if fnmatch.fnmatch(step.name, args.only)]
+    if not chosen:
+        die(f"no step matches {args.only}; valid: "
+            + " ".join(step.name for step in steps))
+    needs = {word for step in chosen for word in step.needs.split()}
+    if needs and subprocess.run([ROOT / "tools" / "setup.sh", *vm.ARCHES,
+                                 *sorted(needs)]).returncode:
+        sys.exit(1)
+    started = time.monotonic()
     overlay.tree(args.kernel)
-
-    results = []
-    machines = [arch for arch, this in run_kunit.ARCHES.items() if this.qemu]
-    for arch in run_kunit.ARCHES:
-        results += run_kunit.run_variants(arch, args.kernel, args.jobs,
-                                          run_kunit.all_variants(arch,
-                                                                 slow=False))
-
-    def check(name, tool, *options):
-        results.append(run_check(name, [
-            sys.executable, f"tools/{tool}.py", *options,
-            f"--kernel={args.kernel}", f"--jobs={args.jobs}"]))
-
-    check("dangerzone/selftest", "dangerzone", "--arch=all", "--selftest")
-    for arch, variant in [*((arch, "default") for arch in machines),
-                          ("x86_64", "centry")]:
-        check(f"dangerzone/{arch}/{variant}", "dangerzone", f"--arch={arch}",
-              f"--variant={variant}")
-    results.append(run_check("checks", ["tools/checks.sh"]))
-    results.append(run_check("entry-text", ["tools/entry_text.sh"]))
-    for arch in machines:
-        check(f"demo/{arch}", "noise", f"--guest={arch}", "--check")
-    for arch in machines:
-        check(f"torture/{arch}", "torture", f"--arch={arch}", "--quick")
-    check("bench/x86_64", "bench", "--arch=x86_64", "--quick", "--check")
+    results = [Result("kernel tree", seconds=time.monotonic() - started)]
+    for number, step in enumerate(chosen, 1):
+        print(f"== {step.name}, step {number} of {len(chosen)}", flush=True)
+        results += step.run(args.kernel, args.jobs)
     sys.exit(run_kunit.summary(results))
 
 

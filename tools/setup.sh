@@ -6,6 +6,7 @@
 #   tools/setup.sh noise	what `make noise` needs, on any machine
 #   tools/setup.sh litmus	herd7, into build/tools/herd
 #   tools/setup.sh model	cbmc, into build/tools/cbmc, and little else
+#   tools/setup.sh clang	clang, beside GCC
 #   tools/setup.sh selftests	a C library and libgcc for 32-bit x86 programs
 #   tools/setup.sh apply	what `make apply` needs, on any machine
 #   tools/setup.sh bare	debootstrap, for tools/setup_test.py
@@ -121,12 +122,13 @@ need_kernel() { # architecture or litmus, model, selftests...
 		riscv)	need_command riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu
 			need_qemu riscv64 qemu-system-riscv \
 				/usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin ;;
+		clang)	need_command clang clang ;;
 		litmus)	need_herd ;;
 		model)	need_cbmc ;;
 		selftests)
 			need_gcc32
 			need_file /usr/lib32/libc.so libc6-dev-i386 ;;
-		*)	die "$arch is not supported; valid: um x86_64 arm64 riscv litmus model selftests; alone: noise apply bare" ;;
+		*)	die "$arch is not supported; valid: um x86_64 arm64 riscv clang litmus model selftests; alone: noise apply bare" ;;
 		esac
 	done
 }

@@ -63,7 +63,7 @@ class StockKernel(run_kunit.Kunit):
     less our own options."""
 
     def __init__(self, arch, kernel, jobs, config=""):
-        self.arch, self.jobs = arch, jobs
+        self.arch, self.jobs, self.config = arch, jobs, config
         self.name = f"stock-{run_kunit.kernel_name(arch, config)}"
         self.linux = BUILD / kernel / "stock"
         self.build_dir = BUILD / kernel / self.name
@@ -92,7 +92,8 @@ def build_kernel(arch, kernel, jobs, stock=False, config=""):
         overlay.tree(kernel)
     built = (StockKernel if stock else run_kunit.Kunit)(arch, kernel, jobs,
                                                         config)
-    if not built.build():
+    if (str(built.build_dir) not in run_kunit.just_built() and
+            not built.build()):
         die(f"the kernel does not build; see {built.log}")
     return built
 
@@ -110,8 +111,8 @@ def build_guest(arch, kernel, tree, program):
     out.mkdir(parents=True, exist_ok=True)
     if not (out / "usr/include/linux/unistd.h").exists():
         must(f"kernel headers for {arch.name} guests",
-             ["make", "-C", tree, f"O={out}", f"ARCH={arch.name}", "headers"],
-             log)
+             ["make", "-C", tree, f"O={out}", f"ARCH={arch.name}",
+              f"--jobs={os.cpu_count()}", "headers"], log)
     binary = out / program
     sources = [guest / f"{program}.c", guest / "guest.h"]
     if not binary.exists() or any(s.stat().st_mtime > binary.stat().st_mtime
