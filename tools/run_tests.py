@@ -63,6 +63,11 @@ def on_each(name, words, option="--arch", needs=""):
             for arch in vm.ARCHES]
 
 
+# Kernels whose danger zone is checked, beside the default ones.
+OTHER_ZONES = [("x86_64", "centry"), ("x86_64", "distro"), ("x86_64", "gcov"),
+               ("x86_64", "kasan"), ("arm64", "distro"), ("arm64", "kasan"),
+               ("riscv", "distro"), ("riscv", "kasan")]
+
 # A step is a line: what a change is likely to break, and costs few kernels, is
 # in the first list. README.md and docs/testing.rst say what is in which.
 DAILY = [
@@ -71,13 +76,18 @@ DAILY = [
     *on_each("dangerzone", "dangerzone"),
     script("checks", "tools/checks.sh"),
     script("entry-text", "tools/entry_text.sh"),
+    *on_each("params", "params"),
     *on_each("demo", "noise --check", "--guest"),
     *on_each("torture-short", "torture --quick"),
     tool("bench-short/x86_64", "bench --arch=x86_64 --quick --check"),
 ]
 LONG = [
     *kunit(slow=True),
-    tool("dangerzone/x86_64/centry", "dangerzone --arch=x86_64 --variant=centry"),
+    *(tool(f"dangerzone/{arch}/{variant}",
+           f"dangerzone --arch={arch} --variant={variant}")
+      for arch, variant in OTHER_ZONES),
+    tool("mitigations", "mitigations"),
+    script("setup", "tools/setup_test.py"),
     tool("litmus", "litmus", needs="litmus"),
     tool("model", "model", needs="model"),
     *on_each("torture", "torture"),
