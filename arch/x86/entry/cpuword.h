@@ -10,7 +10,7 @@
  * ct_user_leaving().  NMIs keep the context; they count in ct_nmi_enter().
  *
  * What is here runs where a CPU's bugs are not mitigated yet, or no more.  It
- * has no RET, no CALL and no indirect branch, and before CR3 and after it uses
+ * has no RET, no CALL and no indirect branch, and with the user's CR3 it uses
  * nothing but the word.  After a SWAPGS that a mispredicted branch leads to,
  * FENCE_SWAPGS_USER_ENTRY comes first: there GS may be the user's.
  *
