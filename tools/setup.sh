@@ -276,7 +276,11 @@ archive() { # label suite [apt option...]
 find_mirror() { # suite that is wanted of it [apt option...]
 	mirror=$(archive Debian "$VERSION_CODENAME" "${@:2}")
 	[ -n "$mirror" ] ||
-		die "no Debian $VERSION_CODENAME main archive in the apt sources; add it, then $1"
+		die "cannot tell where to get $1: no Debian $VERSION_CODENAME main archive in the apt sources, or it cannot be read"
+}
+
+knows_backports() {
+	[ -n "$(archive "Debian Backports" "$backports")" ]
 }
 
 add_backports() {
@@ -303,9 +307,11 @@ split_packages() {
 	from_backports=()
 	((${#packages[@]} == 0)) || plan "${packages[@]}" && return
 	reason=$(why)
-	for name in "${packages[@]}"; do
-		plan "$name" || from_backports+=("$name")
-	done
+	if knows_backports; then
+		for name in "${packages[@]}"; do
+			plan "$name" || from_backports+=("$name")
+		done
+	fi
 	((${#from_backports[@]})) &&
 		plan -t "$backports" "${from_backports[@]}" ||
 		die "apt cannot install ${packages[*]}: $reason"
@@ -326,7 +332,7 @@ find_qemu() {
 			    "-t $backports ${qemu_packages[*]}"; do
 		! plan_qemu $qemu_options || return 0
 	done
-	[ -n "$(archive "Debian Backports" "$backports")" ] || add_backports
+	knows_backports || add_backports
 	plan_qemu $qemu_options ||
 		die "apt cannot install ${qemu_packages[*]} $qemu_minimum or newer, $backports included: $(why)"
 }
@@ -396,8 +402,8 @@ install_from_sid() { # folder command package version checksum library...
 	found=$(candidate "$package" "${option[@]}")
 	[ "$found" = "$version" ] ||
 		die "$package in sid is ${found:-gone}, not $version: put a $command of yours into PATH, or adapt tools/setup.sh"
-	(cd "$new/debs" && logged "getting $package $version" \
-		apt-get download "${option[@]}" "$package" "$@") ||
+	logged "getting $package $version" env -C "$new/debs" \
+		apt-get download "${option[@]}" "$package" "$@" ||
 		die "cannot get $package from the Debian mirror: $(why)"
 	echo "$checksum $new/debs/${package}_${version}_amd64.deb" |
 		sha256sum --check --status ||

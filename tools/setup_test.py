@@ -475,7 +475,8 @@ def scenario(what, *releases):
 
 @scenario("an older QEMU is there")
 def _(system, target):
-    system.apt_install("qemu-system-x86", "qemu-utils", "qemu-block-extra")
+    system.apt_install("qemu-system-x86", "qemu-system-misc", "qemu-utils",
+                       "qemu-block-extra")
     works(system, target["test"])
 
 
