@@ -388,9 +388,11 @@ def count(result, report):
 
 
 def show_end(log):
-    """Prints the end of a log, for what has no shorter way of saying what is
-    wrong; returns its lines."""
-    end = log.read_text(errors="replace").splitlines()[-15:]
+    """Prints a log's last lines, and before them errors of a compiler, for what
+    has no shorter way of saying what is wrong; returns the lines."""
+    lines = log.read_text(errors="replace").splitlines()
+    end = [*[line for line in lines[:-15] if ": error: " in line][:3],
+           *lines[-15:]]
     for line in end:
         print(f"  {line}")
     print(f"  see {log}", flush=True)
