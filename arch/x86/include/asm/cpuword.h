@@ -84,11 +84,15 @@ static __always_inline unsigned long arch_cpuword_accepts(enum cpuword_ctx ctx)
 /*
  * What a TLB does that has two sizes of an address, of different memory, is
  * undefined: on some CPUs, a machine check.  With PTI user mode has no kernel
- * page tables to fill it from.
+ * page tables to fill it from, and the entry's write of CR3 is the flush.
+ *
+ * NMIs and the exit by way of the ESPFIX stack load the kernel's CR3 before they
+ * have flushed.  They use no such address, and where speculation does, it finds
+ * the huge translation: that is one of data, and no walk is made beside it.
  */
 static __always_inline bool arch_cpuword_huge_deferrable(void)
 {
-	return boot_cpu_has(X86_FEATURE_PTI);
+	return IS_ENABLED(CONFIG_CPUWORD_ASM_ENTRY) && boot_cpu_has(X86_FEATURE_PTI);
 }
 
 #define arch_cpuword_huge_deferrable arch_cpuword_huge_deferrable
