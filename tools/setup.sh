@@ -350,7 +350,7 @@ install_missing() { # what find_missing() was given
 
 	logged "updating apt's lists" apt_get update \
 		-o APT::Update::Error-Mode=any || {
-		unread="; not read: $(unread) ($(why))"
+		unread="; not read: $(unread) ($(why | sed 's/^Failed to fetch [^ ]* //'))"
 		echo "setup: some apt sources cannot be read, going on with the others$unread"
 	}
 	find_missing "$@"
