@@ -22,10 +22,10 @@
  * arch_cpuword_flush_tlb_kernel - drop every kernel translation of this CPU
  *
  * In every address-space tag, global ones included.  It comes after the write
- * of the RMW that entered, for all CPUs, and what is translated afterwards by a
- * walk that comes after it.  Must be __always_inline, idempotent and safe in NMI
- * and may not touch vmalloc memory.  With HAVE_CPUWORD_TLBI it has completed
- * before any later store of this CPU.
+ * of the RMW that entered, as other CPUs see that, and what is used afterwards
+ * was walked after it.  Must be __always_inline, idempotent and safe in NMI and
+ * may not touch vmalloc memory.  With HAVE_CPUWORD_TLBI it has completed before
+ * any later store of this CPU.
  *
  * Context: entry code, RCU watching, interrupts off or NMI.
  */
@@ -39,8 +39,8 @@ static __always_inline void arch_cpuword_flush_tlb_kernel(void) { }
  *
  * The CPU that patched has done what it takes to make the new instructions
  * visible; this is the part that only the executing CPU can do.  What is executed
- * afterwards has been fetched after the write of the RMW that entered, for all
- * CPUs.  Same rules as arch_cpuword_flush_tlb_kernel().
+ * afterwards was fetched after the write of the RMW that entered, as other CPUs
+ * see that.  Same rules as arch_cpuword_flush_tlb_kernel().
  */
 static __always_inline void arch_cpuword_isync(void) { }
 #define arch_cpuword_isync arch_cpuword_isync
