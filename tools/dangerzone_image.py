@@ -455,8 +455,12 @@ class Image:
     PREFIXES = {"lock", "rep", "repz", "repnz", "notrack", "data16", "bnd",
                 "addr32", "cs", "ds", "es", "ss", "gs", "fs", "rex.W"}
 
+    # As objdump prints what it does not know.
+    NEWER = {"repz clac": "eretu", "repnz clac": "erets"}
+
     def _parse(self, address, text):
-        text = text.replace("\t", " ")
+        text = " ".join(text.split())
+        text = self.NEWER.get(text, text)
         body = re.split(r"\s+(?:#|//)\s", f"{text} ", maxsplit=1)
         comment = None
         if len(body) > 1:

@@ -361,7 +361,7 @@ class X86(Isa):
                 state.set("rbp", self.pop(state))
             return ("next",), []
         if op in ("iretq", "iret", "sysretq", "sysretl", "sysret", "sysexit",
-                  "eretu"):
+                  "eretu", "erets"):
             return ("user",), []
         if op in ("ret", "retq"):
             value = self.pop(state)

@@ -388,7 +388,8 @@ class Walker:
                 ways = [insn.next, image.jump_labels[address].target]
             for new in image.alternatives.get(address, ()):
                 ways.append(address + new.length)
-            if self.ATOMIC.match(insn.op):
+            # Where the address is known, it is no per-CPU word.
+            if self.ATOMIC.match(insn.op) and insn.comment is None:
                 hooks.append(address)
             for way in ways:
                 before.setdefault(way, []).append(address)
