@@ -510,7 +510,7 @@ class Interrupt:
 
 
 def measure(built, title, append="", loads=None, cpus=4, machine="", stop=None,
-            threshold=20, timeout=TIMEOUT):
+            threshold=20, timeout=TIMEOUT, accel=None):
     """Boots the kernel that vm.build_kernel() returned, with loads ({name: how
     often}), on so many CPUs of which all but CPU 0 are isolated."""
     import vm
@@ -533,7 +533,7 @@ def measure(built, title, append="", loads=None, cpus=4, machine="", stop=None,
     run = Run(vm.boot(f"{built.arch}, {title}", arch,
                       built.build_dir / arch.image, initramfs,
                       f"{' '.join(words)} {append}".strip(), log, timeout,
-                      cpus=cpus, machine=machine, stop=stop), log)
+                      cpus=cpus, machine=machine, stop=stop, accel=accel), log)
     if run.lost:
         die(f"trace events were lost; see {log}")
     if not run.isolated or (

@@ -166,19 +166,6 @@ static void spin_on_all(int cpus)
 
 /* ---- broadcast ---- */
 
-/* Nothing to the CPU; QEMU's plugin (tools/qemu_count.c) knows it. */
-static void mark(void)
-{
-#if defined(__x86_64__)
-	__asm__ volatile("nopl 0x6b72616d(%%rax)" : : : "memory");
-#elif defined(__aarch64__)
-	__asm__ volatile("mov xzr, #0x6d61" : : : "memory");
-#elif defined(__riscv)
-	__asm__ volatile(".option push; .option norvc; lui zero, 0x6d61; .option pop"
-			 : : : "memory");
-#endif
-}
-
 /*
  * A scheduler feature off and on: a static key with a jump or two, and nothing
  * else that calls other CPUs.

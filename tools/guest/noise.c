@@ -1175,8 +1175,10 @@ static void measure(const struct load *load, long times, long seconds)
 	keep_statistics("before");
 
 	start = now_ns();
+	mark();
 	times = repeat(load, times, seconds);
 	settle();
+	mark();
 	end = now_ns();
 
 	keep_statistics("after");
