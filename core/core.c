@@ -337,7 +337,9 @@ bool cpuword_module_noinstr(const void *addr, size_t len)
 	bool found;
 
 	preempt_disable();
-	mod = __module_address((unsigned long)addr);
+	/* Modules are pages apart: a range is in one, or reaches into one. */
+	mod = __module_address((unsigned long)addr) ?:
+	      __module_address((unsigned long)addr + len - 1);
 	found = mod && memory_intersects(mod->noinstr_text_start,
 					 mod->noinstr_text_start +
 					 mod->noinstr_text_size,
@@ -486,6 +488,26 @@ void on_each_cpu_deferrable(smp_call_func_t func, void *info,
 	preempt_enable();
 }
 EXPORT_SYMBOL_GPL(on_each_cpu_deferrable);
+
+/**
+ * cpuword_leave - leave work to the CPUs that may do it later, and to no other
+ * @work: as for cpuword_defer()
+ *
+ * For callers that let go of something before they have all CPUs do the work:
+ * those in user mode are known to owe it, or have done it, from then on.
+ *
+ * Context: not in interrupts.
+ */
+void cpuword_leave(unsigned long work)
+{
+	struct cpumask *cpus;
+
+	preempt_disable();
+	cpus = this_cpu_ptr(&cpuword_callees);
+	cpumask_copy(cpus, cpu_online_mask);
+	cpuword_defer_mask(cpus, work);
+	preempt_enable();
+}
 
 /**
  * cpuword_in_user - may a CPU be left out, being in user mode?

@@ -87,6 +87,7 @@ LONG = [
            f"dangerzone --arch={arch} --variant={variant}")
       for arch, variant in OTHER_ZONES),
     tool("mitigations", "mitigations"),
+    tool("tlbi", "tlbi"),
     script("setup", "tools/setup_test.py"),
     tool("litmus", "litmus", needs="litmus"),
     tool("model", "model", needs="model"),

@@ -19,6 +19,7 @@ typedef void (*cpuword_late_fn)(void);
 
 bool cpuword_defer(int cpu, unsigned long work);
 void cpuword_defer_mask(struct cpumask *cpus, unsigned long work);
+void cpuword_leave(unsigned long work);
 bool cpuword_owed(unsigned long work);
 bool cpuword_tlb_owed_since(unsigned long *since);
 bool cpuword_huge_deferrable(void);
@@ -86,6 +87,10 @@ static inline void cpuword_defer_mask(struct cpumask *cpus, unsigned long work)
 {
 }
 
+static inline void cpuword_leave(unsigned long work)
+{
+}
+
 static inline bool cpuword_tlb_owed_since(unsigned long *since)
 {
 	return false;
@@ -135,6 +140,19 @@ static inline bool cpuword_text_range_deferrable(const void *addr, size_t len)
  */
 #ifndef flush_tlb_kernel_range_deferrable
 #define flush_tlb_kernel_range_deferrable flush_tlb_kernel_range
+static inline void leave_flush_tlb_kernel(void) { }
+#else
+/**
+ * leave_flush_tlb_kernel - what flush_tlb_kernel_range_deferrable() defers
+ *
+ * For callers that free memory first and flush later, for many at once.
+ *
+ * Context: not in interrupts.
+ */
+static inline void leave_flush_tlb_kernel(void)
+{
+	cpuword_leave(CPUWORD_TLB);
+}
 #endif
 
 /* The same for new kernel text, of modules or the BPF JIT. */
