@@ -158,8 +158,10 @@ class Objects:
                 return None
             self.answer = tempfile.TemporaryFile()
             # It goes on (-k) where something is missing that is not built yet.
+            # Not all, but what is compiled (/): even with -n make would link,
+            # the rule for that being one with a +, while we do.
             self.asked = subprocess.Popen(
-                [*self.command, "-n", "-k"], cwd=self.linux,
+                [*self.command[:-1], "/", "-n", "-k"], cwd=self.linux,
                 stdin=subprocess.DEVNULL, stdout=self.answer,
                 stderr=subprocess.DEVNULL)
         if not self.all:
