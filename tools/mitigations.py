@@ -20,7 +20,8 @@ from common import LOGS, die
 from mitigations_text import (FAULTS, LiveImage, Needs, Text, check_entry,
                               check_exit)
 
-TIMEOUT = 120
+# Seconds for a boot, which takes two, if nothing else runs.
+TIMEOUT = 300
 
 
 @dataclasses.dataclass
@@ -225,14 +226,19 @@ def main():
             "stock", vm.build_kernel("x86_64", args.kernel, args.jobs,
                                      stock=True), directory)
         for name, machine in machines.items():
+            plain = {}
             for tracked in (True, False):
                 needs = Needs(ours.boot(name, machine, tracked), tracked)
                 text = Text(ours.image)
+                plain[tracked] = text.plain()
                 title = f"{name}{', tracked' if tracked else ''}"
                 report.check(title, text, needs)
             if stock:
                 stock.boot(name, machine, False)
-                report.compare(title, text.plain(), Text(stock.image).plain())
+                theirs = Text(stock.image).plain()
+                report.compare(name, plain[False], theirs)
+                report.say(f"{name}, seeded: with tracked CPUs it does not",
+                           plain[True] == theirs and "not found")
     if args.machine == "all":
         report.check_seeded()
     print(f"\n{report.passed} passed, {report.failed} failed")
