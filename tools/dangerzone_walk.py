@@ -388,8 +388,9 @@ class Walker:
                 ways = [insn.next, image.jump_labels[address].target]
             for new in image.alternatives.get(address, ()):
                 ways.append(address + new.length)
-            # Where the address is known, it is no per-CPU word.
-            if self.ATOMIC.match(insn.op) and insn.comment is None:
+            # In the image it is no per-CPU word.
+            if self.ATOMIC.match(insn.op) and not (
+                    insn.comment and image.section_at(insn.comment)):
                 hooks.append(address)
             for way in ways:
                 before.setdefault(way, []).append(address)
