@@ -296,7 +296,7 @@ __ct_user_exit:
 	cmpq $0, %gs:cpuword(%rip)
 	je 772f
 	movq global(%rip), %rax
-	lock incq debug_locks(%rip)
+	lock addq $1, debug_locks(%rip)
 	jmp 773f
 	.endif
 	.ifdef FAULT_cold
