@@ -46,6 +46,9 @@ class Rules:
     # These allow a finding of that kind.
     ALLOW = {"memory", "jump-label", "static-call", "ftrace", "kprobe",
              "alternative", "late-alternative", "indirect", "call"}
+    # These take something out of the check, too.
+    WAIVE = ALLOW | {"hook", "ends", "back", "stop", "goes", "never", "off",
+                     "mode-user"}
     # These say what is what.
     STRUCTURE = {"entry", "entry-nmi", "entry-kernel", "start", "word", "exit",
                  "release", "work", "hook", "decides", "ends", "back", "off",
