@@ -162,7 +162,7 @@ class Report:
             print(f"  from {', '.join(others[:4])}{more}")
         if verbose:
             for rule in self.rules.rules:
-                if rule.kind in Rules.ALLOW and rule not in self.rules.used:
+                if rule.kind in Rules.WAIVE and rule not in self.rules.used:
                     print(f"not needed: {rule.line}: {rule.kind} "
                           f"{rule.pattern}")
 

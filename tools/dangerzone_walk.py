@@ -46,6 +46,9 @@ class Rules:
     # These allow a finding of that kind.
     ALLOW = {"memory", "jump-label", "static-call", "ftrace", "kprobe",
              "alternative", "late-alternative", "indirect", "call"}
+    # These take something out of the check, too.
+    WAIVE = ALLOW | {"hook", "ends", "back", "stop", "goes", "never", "off",
+                     "mode-user"}
     # These say what is what.
     STRUCTURE = {"entry", "entry-nmi", "entry-kernel", "start", "word", "exit",
                  "release", "work", "hook", "decides", "ends", "back", "off",
@@ -388,8 +391,9 @@ class Walker:
                 ways = [insn.next, image.jump_labels[address].target]
             for new in image.alternatives.get(address, ()):
                 ways.append(address + new.length)
-            # Where the address is known, it is no per-CPU word.
-            if self.ATOMIC.match(insn.op) and insn.comment is None:
+            # In the image it is no per-CPU word.
+            if self.ATOMIC.match(insn.op) and not (
+                    insn.comment and image.section_at(insn.comment)):
                 hooks.append(address)
             for way in ways:
                 before.setdefault(way, []).append(address)

@@ -241,7 +241,7 @@ el1h_64_handler:
 	fault
 	.endif
 	cbz x1, 771f
-	bl enter_from_kernel_mode
+	bl irqentry_enter
 	b 772f
 771:	bl ct_nmi_enter
 772:	bl instrumentable
@@ -266,10 +266,10 @@ el0t_32_handler:
 	ldp x29, x30, [sp], #32
 	ret
 	.size el0t_32_handler, . - el0t_32_handler
-	.type enter_from_kernel_mode, @function
-enter_from_kernel_mode:
+	.type irqentry_enter, @function
+irqentry_enter:
 	ret
-	.size enter_from_kernel_mode, . - enter_from_kernel_mode
+	.size irqentry_enter, . - irqentry_enter
 	.type el0_ia, @function
 el0_ia:
 	stp x29, x30, [sp, #-32]!
@@ -315,7 +315,7 @@ el0t_64_sync_handler:
 	.ifndef FAULT_no_hook
 	.ifdef FAULT_mode
 	cbz x1, 771f
-	bl enter_from_kernel_mode
+	bl irqentry_enter
 	b 772f
 	.endif
 771:	bl __ct_user_exit

@@ -186,7 +186,7 @@ entry_SYSCALL_64:
 	testb $2, %gs:cpuword
 	jz 773f
 	.ifndef FAULT_no_hook
-	lock addq %rcx, %gs:cpuword
+	lock addq %rcx, %gs:cpuword(%rip)
 	.endif
 773:
 	.endif
@@ -290,6 +290,14 @@ __ct_user_exit:
 	/* No fault: it knows what it does. */
 	incq %gs:context_tracking
 	jne 773f
+	.endif
+	.ifdef FAULT_profiled
+	/* No fault: this is not the RMW that it has found to be not due. */
+	cmpq $0, %gs:cpuword(%rip)
+	je 772f
+	movq global(%rip), %rax
+	lock addq $1, debug_locks(%rip)
+	jmp 773f
 	.endif
 	.ifdef FAULT_cold
 	cmpq $0, %gs:cpuword
