@@ -43,7 +43,7 @@ class Checks:
 
 def refused(lines, name):
     """How many lines refuse a value of the parameter and name the valid ones."""
-    line = re.compile(rf"cpuword: {name}=[ -~]{{0,160}} is not valid; "
+    line = re.compile(rf"cpuword: {name}=[^\0-\x1f\x7f]{{0,160}} is not valid; "
                       rf"valid: {' '.join(PARAMETERS[name][0])}$")
     return sum(bool(line.search(l)) for l in lines)
 
@@ -81,8 +81,10 @@ def look_at_debugfs(checks, lines, expected):
                 checks.check(f"debugfs {file} is not for writing",
                              seen[what] == str(errno.EINVAL), seen[what])
         if "read" in seen:
-            checks.check(f"debugfs {file} is the same in pieces",
-                         int(seen["read"]) == int(seen["pieces"]) > 0, seen)
+            # But for the digits of what counts on meanwhile.
+            whole, pieces = int(seen["read"]), int(seen["pieces"])
+            checks.check(f"debugfs {file} can be read in pieces",
+                         whole > 0 and abs(pieces - whole) < 32, seen)
     checks.check("debugfs has its files", files == expected, files)
 
 

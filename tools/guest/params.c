@@ -12,6 +12,29 @@
 
 static char much[8192];
 
+/* As kernel messages, whose lines others of them do not break. */
+static void tell(const char *what, ...)
+{
+	char text[PATH];
+	va_list words;
+
+	join(text, "<1>@@", NULL);
+	va_start(words, what);
+	for (; what; what = va_arg(words, const char *)) {
+		append(text, " ", PATH);
+		append(text, what, PATH);
+	}
+	va_end(words);
+	append(text, "\n", PATH);
+	put("/dev/kmsg", text);
+}
+
+/* itoa() has one buffer. */
+static const char *number(char *text, long n)
+{
+	return join(text, itoa(n), NULL);
+}
+
 /* The errno of a write of @len bytes at once, 0 if all of them were taken. */
 static int write_all(const char *path, const char *data, long len)
 {
@@ -36,7 +59,7 @@ static void write_defer(const char *what, const char *data, long len)
 	long n = slurp(DEFER, now, 0, sizeof(now));
 
 	now[n > 0 ? n - 1 : 0] = 0;
-	printf("@@ defer %s %d %s\n", what, err, now);
+	tell("defer", what, itoa(err), now, NULL);
 }
 
 static void write_values(void)
@@ -79,17 +102,18 @@ static long read_in_pieces(const char *path, long size)
 static void write_debugfs(const char *file)
 {
 	static const off_t offsets[] = { -1, 1, 1 << 20, 0x7fffffff };
-	char path[PATH];
+	char path[PATH], a[PATH], b[PATH];
 	unsigned int i;
 	int fd;
 
 	join(path, WORDS, file, NULL);
-	printf("@@ debugfs %s write %d nothing %d much %d\n", file,
-	       write_all(path, "on", 2), write_all(path, "", 0),
-	       write_all(path, much, sizeof(much)));
-	printf("@@ debugfs %s read %d pieces %d\n", file,
-	       (int)read_in_pieces(path, sizeof(much)),
-	       (int)read_in_pieces(path, 1));
+	write_all(path, "", 0);
+	tell("debugfs", file,
+	     "write", number(a, write_all(path, "on", 2)),
+	     "much", number(b, write_all(path, much, sizeof(much))), NULL);
+	tell("debugfs", file,
+	     "read", number(a, read_in_pieces(path, sizeof(much))),
+	     "pieces", number(b, read_in_pieces(path, 1)), NULL);
 	fd = open(path, O_RDONLY);
 	for (i = 0; i < ARRAY_SIZE(offsets); i++) {
 		lseek(fd, offsets[i], SEEK_SET);
@@ -106,7 +130,7 @@ static void print_quarantine(void)
 		return;
 	for (; (end = strchr(line, '\n')); line = end + 1) {
 		*end = 0;
-		printf("@@ quarantine %s\n", line);
+		tell("quarantine", line, NULL);
 	}
 }
 
@@ -120,12 +144,13 @@ static void isolate(void)
 	    put(CGROUPS "isolated/cpuset.cpus", "2-3") ||
 	    put(CGROUPS "isolated/cpuset.cpus.exclusive", "2-3") ||
 	    put(CGROUPS "isolated/cpuset.cpus.partition", "isolated"))
-		printf("@@ error no partition, errno %d\n", errno);
+		tell("error no partition, errno", itoa(errno), NULL);
 }
 
 int main(void)
 {
 	mount_all();
+	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
 	write_values();
 	write_debugfs("cpus");
 	/* Where something is held. */
@@ -133,7 +158,7 @@ int main(void)
 		write_debugfs("quarantine");
 	print_quarantine();
 	isolate();
-	printf("@@ bye\n");
+	tell("bye", NULL);
 	restart();
 	return 0;
 }
