@@ -78,6 +78,18 @@ static bool range_is_seen(struct kunit *test, struct vrange *r)
 	return l.seen;
 }
 
+/* Maps the page, and has the CPU in user mode get the translation. */
+static void range_map(struct kunit *test, struct vrange *r)
+{
+	r->area = area_get(PAGE_SIZE);
+	KUNIT_ASSERT_NOT_NULL(test, r->area);
+	r->start = (unsigned long)r->area->addr;
+	r->end = r->start + PAGE_SIZE;
+	KUNIT_ASSERT_EQ(test, vmap_page_range(r->start, r->end, page_to_phys(r->page),
+					      PAGE_KERNEL), 0);
+	KUNIT_ASSERT_TRUE(test, range_is_seen(test, r));
+}
+
 static struct vrange *range_open(struct kunit *test)
 {
 	struct vrange *r;
@@ -92,15 +104,9 @@ static struct vrange *range_open(struct kunit *test)
 	r->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
 	KUNIT_ASSERT_NOT_NULL(test, r->page);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, range_free_page, r->page), 0);
-	r->area = area_get(PAGE_SIZE);
-	KUNIT_ASSERT_NOT_NULL(test, r->area);
-	r->start = (unsigned long)r->area->addr;
-	r->end = r->start + PAGE_SIZE;
-	KUNIT_ASSERT_EQ(test, vmap_page_range(r->start, r->end, page_to_phys(r->page),
-					      PAGE_KERNEL), 0);
 	r->user = cpuword_user_start(test, cpuword_user_cpu(test));
 	cpuword_user_quiet(r->user);
-	KUNIT_ASSERT_TRUE(test, range_is_seen(test, r));
+	range_map(test, r);
 	r->interrupts = cpuword_user_interrupts(r->user);
 
 	return r;
@@ -349,14 +355,28 @@ static void cpus_may_take_turns(struct kunit *test)
 	range_unmap(r);
 }
 
+/*
+ * Not each time is there a broadcast of somebody else's in between: when a task
+ * ends, its ASID is flushed, which to QEMU is everything.
+ */
+#define BROADCASTS_OF_OTHERS	2
+
 static void nothing_is_broadcast_and_the_entry_flushes(struct kunit *test)
 {
 	struct vrange *r = range_open_broadcast(test);
+	bool stale;
+	int i;
 
-	range_unmap(r);
-	KUNIT_ASSERT_NE(test, range_flush(r), 0);
-	range_drop_work(r);
-	KUNIT_EXPECT_TRUE_MSG(test, range_is_seen(test, r), "a broadcast");
+	for (i = 0; ; i++) {
+		range_unmap(r);
+		KUNIT_ASSERT_NE(test, range_flush(r), 0);
+		range_drop_work(r);
+		stale = range_is_seen(test, r);
+		if (stale || i == BROADCASTS_OF_OTHERS)
+			break;
+		range_map(test, r);
+	}
+	KUNIT_EXPECT_TRUE_MSG(test, stale, "a broadcast");
 
 	KUNIT_ASSERT_NE(test, range_flush(r), 0);
 	KUNIT_EXPECT_FALSE_MSG(test, range_is_seen(test, r), "the entry did not flush");
