@@ -66,7 +66,7 @@ ARCHES = {
         "nopcid": Variant("max,-pcid,-invpcid", "pti=on", needs_kvm=True),
         "noinvpcid": Variant("max,-invpcid", "nopti", needs_kvm=True),
         "track": Variant("max", "cpuword.track=all"),
-        "debug": Variant("max", config="debug"),
+        "debug": Variant("max", config="debug", slow=True),
         "centry": Variant("max", config="centry", slow=True),
         "rt": Variant("max", config="rt", slow=True),
         "clang": Variant("max", config="clang", slow=True),
