@@ -164,12 +164,13 @@ missing() { # in words
 
 beat=			# process that shows progress
 added_backports=	# set until that was of use
+unfinished=		# what this run, and no other, is writing
 
 # Ctrl-C does not reach what runs in the background. An apt source of ours
 # stays only if all went well.
 clean_up() {
 	[ -z "$beat" ] || kill $beat
-	rm -rf "$herd.new" "$cbmc.new"
+	[ -z "$unfinished" ] || rm -rf "$unfinished"
 	[ -z "$added_backports" ] || "${as_root[@]}" rm -f $backports_list
 }
 trap clean_up EXIT
@@ -382,6 +383,7 @@ install_from_sid() { # folder command package version checksum library...
 	local mirror own option found file new=$1.new
 	shift 5
 
+	unfinished=$new
 	rm -rf "$new" && mkdir -p "$new/lists/partial" "$new/debs" ||
 		die "cannot write $new"
 	own=(-o Dir::State::Lists="$new/lists" -o Dir::Cache="$new"
