@@ -33,6 +33,7 @@ MADE = BUILD / "model"
 # The code itself: where it is, and how it is included.
 CODE = {"core.c": ("core", "core.c"),
         "word.h": ("core", "word.h"),
+        "param.h": ("core", "param.h"),
         "cpuword.h": ("include", "linux/cpuword.h"),
         "cpuword_state.h": ("include", "linux/cpuword_state.h"),
         "cpuword_ct.h": ("include", "linux/cpuword_ct.h")}

@@ -43,6 +43,7 @@ void model_warn(bool warned);
 })
 #define WARN_ON_ONCE(condition)	WARN_ONCE(condition)
 #define pr_warn(...)		((void)0)
+#define pr_warn_once(...)	((void)0)
 
 /* --- Bits --- */
 
@@ -131,6 +132,8 @@ extern struct cpumask model_online[1];
 #define cpumask_copy(to, from)	((void)(*(to) = *(from)))
 #define __cpumask_clear_cpu(cpu, mask) ((void)((mask)->bits[0] &= ~BIT(cpu)))
 #define __cpumask_set_cpu(cpu, mask) ((void)((mask)->bits[0] |= BIT(cpu)))
+#define __cpumask_assign_cpu(cpu, mask, value) \
+	((value) ? __cpumask_set_cpu(cpu, mask) : __cpumask_clear_cpu(cpu, mask))
 #define cpumask_weight(mask)	hweight_long((mask)->bits[0])
 #define for_each_cpu(cpu, mask)				\
 	for ((cpu) = 0; (cpu) < CPUS; (cpu)++)		\
@@ -280,11 +283,14 @@ static inline long model_cmpxchg(atomic_long_t *v, long expected, long new)
 struct kernel_param;
 struct seq_file;
 struct kernel_param_ops {
+	unsigned int flags;
 	int (*set)(const char *val, const struct kernel_param *kp);
 	int (*get)(char *buf, const struct kernel_param *kp);
 };
 
-int strcmp(const char *a, const char *b);
+#define KERNEL_PARAM_OPS_FL_NOARG	1
+#define min_t(type, a, b)		((type)(a) < (type)(b) ? (type)(a) : (type)(b))
+size_t strcspn(const char *s, const char *reject);
 bool sysfs_streq(const char *a, const char *b);
 int sysfs_emit(char *buf, const char *format, ...);
 void seq_puts(struct seq_file *m, const char *s);
@@ -299,6 +305,7 @@ enum { CPUHP_BP_PREPARE_DYN };
 #define cpuhp_setup_state_nocalls(state, name, up, down) 0
 enum { CT_STATE_KERNEL, CT_STATE_IDLE, CT_STATE_USER, CT_STATE_GUEST };
 #define context_tracking_enabled() true
+#define context_tracking_enabled_cpu(cpu) true
 
 extern char __noinstr_text_start[], __noinstr_text_end[];
 extern char __entry_text_start[], __entry_text_end[];
