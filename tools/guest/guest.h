@@ -199,6 +199,26 @@ static inline int put(const char *path, const char *text)
 }
 
 /*
+ * A line for the host, of the words up to a NULL.  As a kernel message, whose lines
+ * others of them do not break.
+ */
+static inline void tell(const char *what, ...)
+{
+	char text[PATH];
+	va_list words;
+
+	join(text, "<1>@@", NULL);
+	va_start(words, what);
+	for (; what; what = va_arg(words, const char *)) {
+		append(text, " ", PATH);
+		append(text, what, PATH);
+	}
+	va_end(words);
+	append(text, "\n", PATH);
+	put("/dev/kmsg", text);
+}
+
+/*
  * Turn off the scheduler's server for ordinary tasks on @cpu. From there, since
  * to stop one that is not at work makes 6.12 warn; then go to CPU 0. Returns 0
  * or -1.

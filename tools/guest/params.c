@@ -12,23 +12,6 @@
 
 static char much[8192];
 
-/* As kernel messages, whose lines others of them do not break. */
-static void tell(const char *what, ...)
-{
-	char text[PATH];
-	va_list words;
-
-	join(text, "<1>@@", NULL);
-	va_start(words, what);
-	for (; what; what = va_arg(words, const char *)) {
-		append(text, " ", PATH);
-		append(text, what, PATH);
-	}
-	va_end(words);
-	append(text, "\n", PATH);
-	put("/dev/kmsg", text);
-}
-
 /* itoa() has one buffer. */
 static const char *number(char *text, long n)
 {

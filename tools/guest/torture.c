@@ -20,15 +20,6 @@ static uint64_t next_random(uint64_t *state)
 	return *state;
 }
 
-/* As a kernel message, whose lines others of them do not break. */
-static void tell(const char *what, int err, const char *module)
-{
-	char text[PATH];
-
-	put("/dev/kmsg", join(text, "<1>@@ ", what, " ", itoa(err), " ", module,
-			      "\n", NULL));
-}
-
 /*
  * The scheduler counts its server for ordinary tasks as one of those that run.
  * A CPU that goes down while the server is at it, as on a host that is busy,
@@ -90,7 +81,7 @@ static void torture(const char *module, const char *parameters, long seconds)
 	int i, err;
 
 	err = load(module, parameters);
-	tell("loaded", err, module);
+	tell("loaded", itoa(err), module, NULL);
 	if (err)
 		return;
 	for (i = 0; i < nr_cpus; i++) {
@@ -105,7 +96,7 @@ static void torture(const char *module, const char *parameters, long seconds)
 	for (i = 0; i < nr_cpus; i++)
 		waitpid(pids[i], NULL, 0);
 	err = syscall(__NR_delete_module, module, 0) < 0 ? errno : 0;
-	tell("removed", err, module);
+	tell("removed", itoa(err), module, NULL);
 }
 
 static char tests[1 << 14];
