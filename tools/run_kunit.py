@@ -22,7 +22,8 @@ TIMEOUT = 300
 
 
 # An oops ends the run at once, not at its timeout.
-KERNEL_ARGS = "nohz_full=1-3 oops=panic panic=-1"
+KERNEL_ARGS = "oops=panic panic=-1"
+TRACKED = "nohz_full=1-3"
 # More of the accesses are watched than one in 4000, as KCSAN would.
 KCSAN_ARGS = "kcsan.skip_watch=200"
 
@@ -36,6 +37,8 @@ class Variant:
     config: str = ""
     # Added to the machine that kunit.py asks for: QEMU merges the two.
     machine: str = ""
+    # The CPUs that tests use are isolated.
+    tracked: bool = True
     # TCG has no PCID and no INVPCID: without KVM it would repeat another run.
     needs_kvm: bool = False
     # Not in make test, but in make test-long.
@@ -66,6 +69,7 @@ ARCHES = {
         "nopcid": Variant("max,-pcid,-invpcid", "pti=on", needs_kvm=True),
         "noinvpcid": Variant("max,-invpcid", "nopti", needs_kvm=True),
         "track": Variant("max", "cpuword.track=all"),
+        "untracked": Variant("max", "pti=on", tracked=False),
         "debug": Variant("max", config="debug", slow=True),
         "centry": Variant("max", config="centry", slow=True),
         "rt": Variant("max", config="rt", slow=True),
@@ -80,6 +84,7 @@ ARCHES = {
         "kpti": Variant("max,pauth-impdef=on", "kpti=1"),
         "track": Variant("max,pauth-impdef=on", "cpuword.track=all"),
         "tlbi": Variant("max,pauth-impdef=on", "cpuword.tlbi=deferred"),
+        "untracked": Variant("max,pauth-impdef=on", tracked=False),
         "rt": Variant("max,pauth-impdef=on", config="rt", slow=True),
         "clang": Variant("max,pauth-impdef=on", config="clang", slow=True),
         "kasan": Variant("max,pauth-impdef=on", config="kasan", slow=True),
@@ -93,6 +98,7 @@ ARCHES = {
         # With an interrupt controller of its own the kernel sends IPIs where
         # otherwise it asks the firmware for remote fences.
         "aia": Variant("rv64", machine="aia=aplic-imsic"),
+        "untracked": Variant("rv64", tracked=False),
         "kasan": Variant(config="kasan", slow=True, booted=False),
         "distro": Variant(config="distro", slow=True, booted=False),
     }),
@@ -308,7 +314,9 @@ class Kunit:
             machine = f"-machine {variant.machine} " if variant.machine else ""
             options.append(f"--qemu_args=-smp 4 -m 1G -cpu {variant.cpu} "
                            f"{machine}-accel {accel(self.arch)}")
-        for word in f"{arch.kernel_args} {variant.kernel_args}".split():
+        isolated = TRACKED if arch.qemu and variant.tracked else ""
+        for word in (f"{arch.kernel_args} {isolated} "
+                     f"{variant.kernel_args}").split():
             options.append(f"--kernel_args={word}")
         if only:
             options.append(only)
