@@ -59,61 +59,61 @@ setup: ## install the packages that are missing (for ARCH, or for all)
 
 tree: ## build/<KERNEL>/linux: the kernel with cpuword in it
 	@tools/setup.sh um
-	@tools/overlay.py tree $(KERNEL)
+	@tools/cpuword tree --kernel $(KERNEL)
 
 kunit: ## run the KUnit suites on ARCH; VARIANT=<name>, or all
 	@tools/setup.sh $(ARCH) $(if $(filter clang all,$(VARIANT)),clang)
-	@tools/run_kunit.py $(run_args) --variant $(VARIANT)
+	@tools/cpuword kunit $(run_args) --variant $(VARIANT)
 
 demo: ## IPIs per isolated CPU on ARCH, with deferral off and on
 	@tools/setup.sh $(ARCH)
-	@tools/noise.py --guest $(ARCH) --kernel $(KERNEL) --jobs $(JOBS) $(noise_args)
+	@tools/cpuword noise --guest $(ARCH) --kernel $(KERNEL) --jobs $(JOBS) $(noise_args)
 
 noise: ## what reaches the isolated CPUs of this machine, as root
 	@tools/setup.sh noise
-	@tools/noise.py $(noise_args) $(if $(SECONDS),--seconds "$(SECONDS)") \
+	@tools/cpuword noise $(noise_args) $(if $(SECONDS),--seconds "$(SECONDS)") \
 		$(if $(CPUS),--cpus "$(CPUS)") $(if $(MODULE),--module "$(MODULE)")
 
 bench: ## costs and IPIs on ARCH (or all): stock kernel, deferral off and on
 	@tools/setup.sh $(if $(filter all,$(ARCH)),$(ARCHES),$(ARCH))
-	@tools/bench.py $(run_args) $(if $(PARTS),--parts "$(PARTS)")
+	@tools/cpuword bench $(run_args) $(if $(PARTS),--parts "$(PARTS)")
 
 litmus: ## the claims about memory ordering, by herd7
 	@tools/setup.sh um arm64 riscv litmus
-	@tools/litmus.py --kernel $(KERNEL) --jobs $(JOBS)
+	@tools/cpuword litmus --kernel $(KERNEL) --jobs $(JOBS)
 
 dangerzone: ## what ARCH (or all) executes before the entry and after the exit hook
 	@tools/setup.sh $(if $(filter all,$(ARCH)),$(ARCHES),$(ARCH))
-	@tools/dangerzone.py $(run_args) --variant "$(VARIANT)" $(if $(VMLINUX),--vmlinux "$(VMLINUX)")
+	@tools/cpuword dangerzone $(run_args) --variant "$(VARIANT)" $(if $(VMLINUX),--vmlinux "$(VMLINUX)")
 
 model: ## core's own code against two and three CPUs and NMIs, by CBMC
 	@tools/setup.sh model
-	@tools/model.py --jobs $(JOBS)
+	@tools/cpuword model --jobs $(JOBS)
 
 mutants: ## faults made on purpose, one at a time: does a test notice?
 	@tools/setup.sh $(ARCHES) litmus model
-	@tools/mutants.py --kernel $(KERNEL) --jobs $(JOBS) \
+	@tools/cpuword mutants --kernel $(KERNEL) --jobs $(JOBS) \
 		$(if $(LEVEL),--level "$(LEVEL)") $(if $(ONLY),--only "$(ONLY)")
 
 selftests: ## the kernel's own tests on ARCH: stock kernel and ours
 	@tools/setup.sh $(ARCH) $(if $(filter x86_64,$(ARCH)),selftests)
-	@tools/selftests.py $(run_args)
+	@tools/cpuword selftests $(run_args)
 
 torture: ## rcutorture, and one of our own, on ARCH (or all)
 	@tools/setup.sh $(if $(filter all,$(ARCH)),$(ARCHES),$(ARCH))
-	@tools/torture.py $(run_args) $(if $(SECONDS),--seconds "$(SECONDS)")
+	@tools/cpuword torture $(run_args) $(if $(SECONDS),--seconds "$(SECONDS)")
 
 test: ## what a change is likely to break; what CI runs
 	@tools/setup.sh $(ARCHES)
-	@tools/run_tests.py $(test_args)
+	@tools/cpuword test $(test_args)
 
 test-long: ## all the other tests
 	@tools/setup.sh $(ARCHES)
-	@tools/run_tests.py $(test_args) --long
+	@tools/cpuword test $(test_args) --long
 
 apply: ## lay cpuword over a kernel tree of yours: KDIR=<path>
 	@tools/setup.sh apply
-	@tools/overlay.py apply "$(KDIR)"
+	@tools/cpuword apply "$(KDIR)"
 
 clean: ## remove build/
 	@rm -rf build

@@ -28,7 +28,7 @@ die() {
 # What we need to know that only the Python tools do.
 ask() { # expression that gives a list of strings
 	PYTHONPATH=tools python3 -c "
-import overlay, run_kunit
+from host import kernel, overlay
 patches = overlay.series('$kernel')
 for item in sorted($1):
 	print(item)"
@@ -132,12 +132,12 @@ sparse() { # arch
 
 	status=1
 	if [ ! -e "$dir/.config" ] &&
-	   ! ../../../tools/run_kunit.py --arch "$1" --configure >"$log.log"; then
+	   ! ../../../tools/cpuword kunit --arch "$1" --configure >"$log.log"; then
 		result "$log.log" "$name"
 		return
 	fi
-	# To the letter what run_kunit.py builds with, or make builds it all anew.
-	mapfile -t variables < <(cd ../../.. && ask "run_kunit.make_variables('$1', '')")
+	# To the letter what cpuword kunit builds with, or make builds it all anew.
+	mapfile -t variables < <(cd ../../.. && ask "kernel.make_variables('$1', '')")
 	srcarch=${1/x86_64/x86}
 	for file in "${changed[@]}"; do
 		case $file in
@@ -176,7 +176,7 @@ for arch in "$@"; do
 	*) die "$arch is not supported; valid: x86_64 arm64 riscv" ;;
 	esac
 done
-mkdir -p "$logs" && tools/overlay.py tree $kernel >/dev/null || exit 1
+mkdir -p "$logs" && tools/cpuword tree --kernel $kernel >/dev/null || exit 1
 mapfile -t added < <(ask "overlay.overlay()")
 mapfile -t changed < <(ask "overlay.touched(patches) - overlay.overlay().keys()")
 mapfile -t patches < <(ask "str(p) for p in patches")

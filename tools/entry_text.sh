@@ -20,15 +20,15 @@ die() {
 }
 
 [ -e "$build/kunit-x86_64/.config" ] ||
-	tools/run_kunit.py --arch x86_64 --configure ||
+	tools/cpuword kunit --arch x86_64 --configure ||
 	die "no configuration to take"
-tools/overlay.py tree $kernel >/dev/null || exit 1
+tools/cpuword tree --kernel $kernel >/dev/null || exit 1
 PYTHONPATH=tools python3 -c "
-import vm
-from common import BUILD
+from host.common import BUILD
+from host.kernel import unpack_stock
 stock = BUILD / '$kernel' / 'stock'
 if not stock.is_dir():
-	vm.unpack_stock('$kernel', stock)" || exit 1
+	unpack_stock('$kernel', stock)" || exit 1
 
 objects=()
 for source in "$build"/linux/arch/x86/entry/entry_*64*.S; do

@@ -9,7 +9,7 @@
 #   tools/setup.sh clang	clang, beside GCC
 #   tools/setup.sh selftests	a C library and libgcc for 32-bit x86 programs
 #   tools/setup.sh apply	what `make apply` needs, on any machine
-#   tools/setup.sh bare	debootstrap, for tools/setup_test.py
+#   tools/setup.sh bare	debootstrap, for tools/cpuword setup-test
 #   tools/setup.sh --archive LABEL [-SUITE]	where apt gets that archive from:
 #				Debian, or Debian-Security -security
 # Checks for commands and files, not for packages, so that tools of your own

@@ -11,7 +11,7 @@
  * grace	grace periods, with the kernel's own rcuscale
  *
  * on a kernel with deferral first without it, then with it. A line that starts
- * with "@@ " is for the host (tools/bench.py), which does the arithmetic.
+ * with "@@ " is for the host (tools/cpuword bench), which does the arithmetic.
  */
 #include "guest.h"
 
@@ -128,7 +128,7 @@ static void spin_on(int cpu)
 		spinners[cpu].loops++;
 		relax();
 #ifdef __riscv
-		/* pause: emulation ignores it, but tools/qemu_count.c does not */
+		/* pause: emulation ignores it, but tools/qemu/count.c does not */
 		__asm__ volatile(".word 0x0100000f" : : : "memory");
 #endif
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * PID 1 of tools/mitigations.py: says what the kernel knows of its CPU, and has
+ * PID 1 of tools/cpuword mitigations: says what the kernel knows of its CPU, and has
  * chosen; then the host takes the kernel's text from the guest's memory. A line
  * that starts with "@@ " is for the host.
  */

@@ -4,7 +4,7 @@
  * /tests lists, with their parameters: they are the kernel's own tests.
  * Meanwhile a task on each isolated CPU spins in user mode, and finds what they
  * left it to do whenever it enters the kernel. A line that starts with "@@ " is
- * for the host (tools/selftests.py).
+ * for the host (tools/cpuword selftests).
  */
 #include "guest.h"
 

@@ -3,7 +3,7 @@
  * What reaches isolated CPUs: a spinner in user mode on each of them, and on
  * another CPU the loads that are asked for, one after the other. Prints what
  * the kernel's own statistics and tracepoints say of each; the host
- * (tools/noise.py) does the arithmetic. A line that begins with "@@ " is for it.
+ * (tools/cpuword noise) does the arithmetic. A line that begins with "@@ " is for it.
  *
  * It runs as PID 1 of a guest of `make demo`, with parameters on the kernel's
  * command line, or as root on a machine that is up, with name=value arguments:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * PID 1 of tools/params.py. Writes to the parameter and the debugfs files of
+ * PID 1 of tools/cpuword params. Writes to the parameter and the debugfs files of
  * cpuword what they have to refuse, and isolates a CPU that is not tracked. A
  * line that starts with "@@ " is for the host.
  */

@@ -4,7 +4,7 @@
  * one after the other, on isolated CPUs if there are any. Meanwhile it changes
  * kernel text and permissions of kernel memory from CPU 0 and has NMIs sent, so
  * that they find work when they enter the kernel, and NMIs on their way there. A
- * line that starts with "@@ " is for the host (tools/selftests.py).
+ * line that starts with "@@ " is for the host (tools/cpuword selftests).
  */
 #include "guest.h"
 

@@ -4,7 +4,7 @@
  * one after the other, and removes each when its time is over, upon which it
  * prints its verdict. Meanwhile a program on each isolated CPU enters and leaves
  * the kernel at random. A line that starts with "@@ " is for the host
- * (tools/torture.py).
+ * (tools/cpuword torture).
  */
 #include "guest.h"
 

@@ -235,7 +235,7 @@ void model_point(int site)
 	if (model_cpu || nmi_depth || !accessed)
 		return;
 	accessed = false;
-	/* By this name model.py finds all of them. */
+	/* By this name the host side finds all of them. */
 	place = 1000 * stay + site;
 	if (NMI_AT(place) && !nmis && nondet_bool()) {
 		nmis = 1;

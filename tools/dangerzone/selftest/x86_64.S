@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A kernel of a few lines for dangerzone.py --selftest: one entry, one hook, one
+ * A kernel of a few lines for cpuword dangerzone --selftest: one entry, one hook, one
  * exit.  Assembled with one FAULT_* defined it has that fault, before the entry
  * hook, after the exit hook (EXIT), or in the work behind the entry hook (WORK).
  */

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What deferral costs and saves: the stock kernel against ours, with deferral
+off and on. Prints tables and writes them, with a JSON file of all figures.
+
+  getpid     instructions of a getpid() round trip
+  entry      instructions of other round trips, and with work pending (x86_64)
+  broadcast  what an operation that calls all CPUs costs who does it, with 4,
+             16 and 64 CPUs
+  sources    IPIs that an isolated CPU receives, by who sends them
+  grace      how long grace periods take
+
+  cpuword bench --image PATH   getpid alone, of one kernel image, in seconds
+"""
+
+import argparse
+import json
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+
+from host import common, machine
+from host.bench.checks import check
+from host.bench.measure import (ENTRIES, SETTINGS, SIZES, SIZES_OF, Kernel, measure_broadcast, measure_entry, measure_getpid, measure_grace, measure_sources)
+from host.bench.report import getpid_text, report
+from host.common import BUILD, die
+from host.kernel import build_kernel
+from host.plugin import qemu_version
+
+PARTS = ["getpid", "entry", "broadcast", "sources", "grace"]
+
+
+def merge(into, more):
+    """Adds what another kernel's run has to a tree of figures."""
+    for key, value in more.items():
+        if isinstance(value, dict) and key in into:
+            merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def bench(name, args):
+    """Measures one architecture; returns the exit status of its check."""
+    arch = machine.ARCHES[name]
+    data = {"arch": name, "command": shlex.join(["tools/cpuword", "bench",
+                                                 *sys.argv[1:]]),
+            "qemu": qemu_version(arch)[0].split()[1], "append": args.append,
+            "kernels": {}, "seconds": {}}
+    kernels = {}
+    # The quick form builds no kernel for itself. It counts ours alone, which
+    # sends IPIs with deferral off.
+    for title in ("cpuword",) if args.quick else ("stock", "cpuword"):
+        built = build_kernel(name, args.kernel, args.jobs,
+                                stock=title == "stock")
+        kernels[title] = Kernel(arch, built.build_dir / arch.image,
+                                built.build_dir, built.linux, built,
+                                args.append)
+    sizes = SIZES_OF.get(name, SIZES)
+    sizes = sizes[-1:] if args.quick else sizes
+    for part in args.parts:
+        started = time.monotonic()
+        figures = {}
+        if part == "sources":
+            for title in SETTINGS:
+                kernel = kernels["stock" if title == "stock" else "cpuword"]
+                figures[title] = measure_sources(kernel, title)
+        for title, kernel in kernels.items():
+            if part == "getpid":
+                merge(figures, measure_getpid(kernel, title))
+            elif part == "entry" and name in ENTRIES:
+                merge(figures, measure_entry(kernel, title))
+            elif part == "broadcast":
+                merge(figures, measure_broadcast(kernel, title, sizes,
+                                                 timed=not args.quick))
+            elif part == "grace":
+                merge(figures, measure_grace(kernel, title))
+        if not figures:
+            continue
+        data[part] = figures
+        data["seconds"][part] = round(time.monotonic() - started)
+    configuration = f"kunit/.kunitconfig and kunit/configs/{name}.config"
+    for title, kernel in kernels.items():
+        data["kernels"][title] = {
+            "release": kernel.release, "configuration": configuration +
+            (" without CPUWORD" if title == "stock" else "")}
+
+    text = "\n".join(report(data))
+    print(f"\n{text}")
+    # A run of some parts does not replace the results of one of all.
+    base = BUILD / "-".join(["bench", name, *(
+        ["quick"] if args.quick else [] if args.parts == PARTS else args.parts)])
+    base.with_suffix(".rst").write_text(text)
+    base.with_suffix(".json").write_text(json.dumps(data, indent=1) + "\n")
+    print(f"in {base.with_suffix('.json')} and .rst; took "
+          + ", ".join(f"{common.elapsed(s)} for {part}"
+                      for part, s in data["seconds"].items()))
+    return check(data) if args.check else 0
+
+
+def parts(text):
+    names = text.split(",")
+    for name in names:
+        if name not in PARTS:
+            raise argparse.ArgumentTypeError(
+                f"{name} is no part; valid: {','.join(PARTS)}")
+    return [name for name in PARTS if name in names]
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--arch", choices=[*machine.ARCHES, "all"],
+                        default="x86_64")
+    parser.add_argument("--kernel", default=common.KERNELS[0])
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--parts", type=parts, metavar="PART,...",
+                        help="these parts only")
+    parser.add_argument("--quick", action="store_true",
+                        help="our kernel alone: entries, and broadcasts to "
+                        "64 CPUs")
+    parser.add_argument("--append", default="", metavar="ARGS",
+                        help="more for the kernel's command line")
+    parser.add_argument("--image", type=Path,
+                        help="measure this kernel image only, build none")
+    parser.add_argument("--check", action="store_true",
+                        help="fail if figures are not as they should be")
+    args = parser.parse_args()
+    if args.quick and args.parts:
+        die("--quick has parts of its own: leave out --parts")
+    args.parts = args.parts or (["entry", "broadcast"] if args.quick
+                                else PARTS)
+    names = list(machine.ARCHES) if args.arch == "all" else [args.arch]
+
+    if args.image:
+        if args.arch == "all":
+            die("--image takes one --arch")
+        trees = [BUILD / args.kernel / name for name in ("linux", "stock")]
+        tree = next((t for t in trees if (t / "Makefile").exists()), None)
+        if not tree:
+            die(f"no kernel tree in {BUILD / args.kernel}; run: make tree")
+        kernel = Kernel(machine.ARCHES[args.arch], args.image, args.image.parent,
+                        tree, append=args.append)
+        print("\n" + "\n".join(getpid_text(measure_getpid(kernel, "image"))))
+        return 0
+    return max([bench(name, args) for name in names])

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Data races that the stock kernel has: boots it with KCSAN as the KUnit
+variant kcsan does, runs the loads of the demo, and prints what is reported in
+the form of tools/kcsan-stock.txt. Each race is reported once a boot."""
+
+import argparse
+import os
+from collections import Counter
+
+from host import common, machine
+from host.common import LOGS
+from host.noise.measure import COUNTS, DEFAULT_LOADS, measure
+from host.arch import KCSAN_ARGS
+from host.kernel import build_kernel
+from host.results import STOCK_RACES, race_of
+
+# Seconds for a boot with all loads.
+TIMEOUT = 900
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--arch", choices=["x86_64", "arm64"],
+                        default="x86_64")
+    parser.add_argument("--kernel", default=common.KERNELS[0])
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--boots", type=int, default=3)
+    parser.add_argument("--load", nargs="+", choices=DEFAULT_LOADS,
+                        help="these loads only; all by default")
+    args = parser.parse_args()
+    built = build_kernel(args.arch, args.kernel, args.jobs, stock=True,
+                            config="kcsan")
+    # As for KUnit: CPUs that take turns race less.
+    machine.ARCHES[args.arch].tcg = "tcg,thread=multi"
+    known = STOCK_RACES.read_text().splitlines()
+    # A watched access is a delay.
+    loads = {name: max(count // 20, 2)
+             for name, count in COUNTS[args.arch].items()
+             if not args.load or name in args.load}
+    seen = Counter()
+    for number in range(1, args.boots + 1):
+        title = f"stock-kcsan-{number}"
+        try:
+            measure(built, title, KCSAN_ARGS, loads,
+                          timeout=TIMEOUT)
+        except SystemExit as error:
+            # A kernel that reports anything ends so.
+            if error.code != 1:
+                raise
+        log = LOGS / f"noise-{args.arch}-4-{title}.log"
+        for line in log.read_text(errors="replace").splitlines():
+            seen[race_of(line)] += 1
+    # Lines that report none.
+    del seen[None]
+    for race, reports in sorted(seen.items()):
+        print(f"{race}: {reports}{'' if race in known else ', not listed'}")
+    print(f"\n{len(seen)} races")
+

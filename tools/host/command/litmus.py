@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Runs the litmus tests by herd7: those of docs/litmus/ under the kernel tree's
+own memory model; and tools/litmus/, the same claims of the code itself, as the
+compiler has it, under the models of the architectures. Each test states its
+result; and what its "Weakened:" lines make of it has to show the opposite, or
+the test could not fail. See docs/litmus/README."""
+
+import argparse
+import concurrent.futures
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+from host import common
+from host import litmus_asm
+from host import overlay
+from host.common import BUILD, LOGS, ROOT, die
+from host.aside import find_herd
+from host.edit import Bad, substitute
+
+# Seconds of CPU time for herd7 on one test; those here take up to four.
+TIMEOUT = 20
+TESTS = ROOT / "docs" / "litmus"
+COMPILED = ROOT / "tools" / "litmus"
+# What runs, weakened variants included, can be looked at here.
+MADE = BUILD / "litmus"
+
+# What may be changed of the code: where it is, and how it is included.
+HEADERS = {"cpuword_state.h": ("include", "linux/cpuword_state.h"),
+           "word.h": ("core", "word.h"),
+           "asm/cpuword.h": ("arch/{arch}/include", "asm/cpuword.h")}
+
+# Linux runs its CPUs in one inner shareable domain.
+HARMLESS = ["Flag Assuming-common-inner-shareable-domain"]
+# These models take long. It is enough to look for the bad outcome, until there
+# is one.
+FAST = ["-optace", "true", "-speedcheck", "fast"]
+
+OPPOSITE = {"Never": "Sometimes", "Sometimes": "Never"}
+DIRECTIVE = re.compile(
+    r"^ \* (?:Weakened|Strengthened): (P\d|[\w/]+\.h): (.+?) ->(?: (.*))?$",
+    re.M)
+RESULT = re.compile(r"^ \* Result: (Never|Sometimes)$", re.M)
+# What a test is about other than loads and stores.
+EVENTS = re.compile(r"^ \* Events: (\w+)$", re.M)
+
+
+@dataclass
+class Test:
+    name: str
+    text: str
+    expected: str
+    change: str = ""
+    model: list = ()
+    log: str = ""
+    seen: str = ""
+    seconds: float = 0
+
+    def ok(self):
+        return self.seen == self.expected
+
+
+def weaken(text, process, old, new):
+    """text with one process changed."""
+    body = re.search(rf"^(?:void |var )?{process}\(.*?^}}$", text, re.M | re.S)
+    if not body:
+        raise Bad(f"there is no {process}")
+    changed = substitute(body[0], old, new, process)
+    return text[:body.start()] + changed + text[body.end():]
+
+
+def read_test(path, model, weakened):
+    """The test, and the variants that its comment asks for."""
+    text = path.read_text()
+    result = RESULT.search(text)
+    if not result:
+        raise Bad("no line 'Result: Never' or 'Result: Sometimes'")
+    if not re.match(rf"C {re.escape(path.stem)}\n", text):
+        raise Bad(f"its first line is not 'C {path.stem}'")
+    expected = result[1]
+    # Not in the variants: herd7 may read "(*" in C as the start of a comment.
+    bare = re.sub(r"^\(\*\n.*?\*\)\n", "", text, count=1, flags=re.M | re.S)
+    tests = []
+    for suffix, (where, old, new) in changes(text, weakened):
+        name = f"{path.stem}{suffix}"
+        if not suffix:
+            tests.append(Test(name, text, expected, model=model))
+            continue
+        changed = weaken(bare, where, old, new).replace(
+            f"C {path.stem}\n", f"C {name}\n", 1)
+        tests.append(Test(name, changed, OPPOSITE[expected],
+                          f"{where}: {old} -> {new}".rstrip(), model))
+    return tests
+
+
+def changes(text, weakened):
+    """What is to be changed in the variants of a test, itself included."""
+    found = DIRECTIVE.findall(text)
+    if not found:
+        raise Bad("no line 'Weakened:' or 'Strengthened:'")
+    if not weakened:
+        found = []
+    return [("", ("", "", "")),
+            *((f"+{n}", change) for n, change in enumerate(found, 1))]
+
+
+def read_compiled(path, compiler, weakened):
+    """As read_test(), for a test that is to be compiled. A change of P1 is one
+    of the test; a change of a header is one of the code itself, and if it does
+    not fit, the others may still say what is wrong with the code."""
+    text = path.read_text()
+    result = RESULT.search(text)
+    if not result:
+        raise Bad("no line 'Result: Never' or 'Result: Sometimes'")
+    events = EVENTS.search(text)
+    model = FAST
+    if events:
+        if events[1] not in litmus_asm.EVENTS:
+            raise Bad(f"events are {' or '.join(litmus_asm.EVENTS)}, "
+                      f"not {events[1]}")
+        if events[1] not in compiler.syntax.events:
+            return []
+        model = [*FAST, *compiler.syntax.events[events[1]]]
+    tests = []
+    for suffix, (where, old, new) in changes(text, weakened):
+        name = f"{path.stem}{suffix}"
+        expected = OPPOSITE[result[1]] if suffix else result[1]
+        change = f"{where}: {old} -> {new}" if suffix else ""
+        try:
+            made = compile_test(path, name, (where, old, new), compiler)
+        except Bad as error:
+            tests.append(Test(f"{compiler.arch}/{name}", "", expected, change,
+                              seen=str(error)))
+            continue
+        for kind, code in made.items():
+            tests.append(Test(f"{kind}/{name}", code, expected, change, model))
+    return tests
+
+
+def compile_test(path, name, change, compiler):
+    """{architecture and flavour: test for herd7}"""
+    where, old, new = change
+    text = path.read_text()
+    own = MADE / f"{compiler.arch}-{name}"
+    own.mkdir()
+    if where in HEADERS:
+        folder, included = HEADERS[where]
+        code = (ROOT / folder.format(arch=compiler.arch) / included).read_text()
+        header = own / included
+        header.parent.mkdir(exist_ok=True)
+        header.write_text(substitute(code, old, new, where))
+    elif where:
+        text = weaken(text, where, old, new)
+    source = own / path.name
+    source.write_text(text)
+    events = EVENTS.search(text)
+    made = {}
+    for caches in compiler.caches(events and events[1]):
+        file = compiler.compile(source, own, caches)
+        for flavour in compiler.syntax.flavours:
+            kind = "-".join(filter(None, [compiler.arch, flavour, *caches]))
+            made[kind] = compiler.test(f"{kind}-{name}", text, file, flavour,
+                                       caches)
+    return made
+
+
+def verdict(output):
+    """What herd7 has seen; anything odd is said as it is."""
+    complaints = [line for line in output.splitlines()
+                  if re.match("Flag|Warning|Fatal", line)
+                  and line not in HARMLESS]
+    seen = re.search(r"^Observation \S+ (\w+) \d+ \d+$", output, re.M)
+    if complaints or not seen:
+        return complaints[0] if complaints else "no answer"
+    # Having stopped at the first one, it has seen nothing else.
+    return "Sometimes" if seen[1] == "Always" else seen[1]
+
+
+def run(test, herd):
+    file = MADE / f"{test.name.replace('/', '-')}.litmus"
+    file.write_text(test.text)
+    started = time.monotonic()
+    # Not a timeout: that would depend on what else is running.
+    output = subprocess.run(
+        ["prlimit", f"--cpu={TIMEOUT}", *herd, *test.model, file],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True).stdout
+    test.seen = verdict(output)
+    test.seconds = time.monotonic() - started
+    test.log = f"--- {file}\n{output}\n"
+    return test
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--kernel", default=common.KERNELS[0])
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--no-weakened", action="store_true",
+                        help="only the tests as they are")
+    parser.add_argument("tests", nargs="*", help="names; all by default")
+    args = parser.parse_args()
+    common.check_kernel(args.kernel)
+    herd = find_herd()
+    model_dir = BUILD / args.kernel / "linux" / "tools" / "memory-model"
+    if not model_dir.is_dir():
+        overlay.tree(args.kernel)
+    model = ["-I", model_dir, "-conf", model_dir / "linux-kernel.cfg"]
+    compilers = [litmus_asm.Compiler(arch, args.kernel, args.jobs)
+                 for arch in litmus_asm.ARCHES]
+
+    files = {path.stem: path for path in sorted(TESTS.glob("*.litmus"))}
+    compiled = {path.stem: path for path in sorted(COMPILED.glob("*.c"))}
+    for name in args.tests:
+        if name not in files | compiled:
+            die(f"no test {name}; there are: "
+                f"{' '.join(sorted(files | compiled))}")
+    shutil.rmtree(MADE, ignore_errors=True)
+    MADE.mkdir(parents=True)
+    LOGS.mkdir(parents=True, exist_ok=True)
+    tests = []
+    for name in args.tests or files:
+        if name not in files:
+            continue
+        try:
+            tests += read_test(files[name], model,
+                               not args.no_weakened)
+        except Bad as error:
+            tests.append(Test(name, "", "a test", seen=str(error)))
+    for compiler in compilers:
+        for name in args.tests or compiled:
+            if name not in compiled:
+                continue
+            try:
+                tests += read_compiled(compiled[name], compiler,
+                                       not args.no_weakened)
+            except Bad as error:
+                tests.append(Test(f"{compiler.arch}/{name}", "", "a test",
+                                  seen=str(error)))
+
+    width = max(len(test.name) for test in tests)
+    print(f"{'test':{width}}  expected   seen       seconds")
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        def start(test):
+            return test if test.seen else run(test, herd)
+        for test in pool.map(start, tests):
+            mark = "" if test.ok() else "  FAILED"
+            print(f"{test.name:{width}}  {test.expected:9}  {test.seen:9}  "
+                  f"{test.seconds:7.2f}  {test.change}".rstrip() + mark,
+                  flush=True)
+    (LOGS / "litmus.log").write_text("".join(test.log for test in tests))
+
+    failed = sum(not test.ok() for test in tests)
+    if failed:
+        print(f"see {LOGS / 'litmus.log'} and {MADE}")
+    print(f"\n{len(tests) - failed} passed, {failed} failed")
+    sys.exit(1 if failed or not tests else 0)
+

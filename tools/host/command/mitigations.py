@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Boots x86 CPU models that have bugs, with tracked CPUs and without, takes the
+entry code out of their memory as it is after all patching, and checks that the
+word leaves true what the mitigations assume of it."""
+
+import argparse
+import dataclasses
+import json
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+from host import common
+from host.common import LOGS, die
+from host.live_text import (FAULTS, LiveImage, Needs, Text, check_entry,
+                              check_exit)
+from host.machine import ARCHES, boot
+from host.guest import build_guest, write_initramfs
+from host.kernel import build_kernel
+
+# Seconds for a boot, which takes two, if nothing else runs.
+TIMEOUT = 300
+
+
+@dataclasses.dataclass
+class Machine:
+    """A CPU model, and the kernel's parameters."""
+    cpu: str
+    append: str = ""
+
+
+# Some mitigations need features that TCG does not have. These are a matter of
+# MSRs, which it ignores, so a model may claim them all the same; but not what
+# else it has of features that TCG would have to carry out.
+def claims(model, features, without):
+    return ",".join([model, "x-force-features=on",
+                     *(f"+{name}" for name in features.split()),
+                     *(f"-{name}" for name in without.split())])
+
+
+MACHINES = {
+    "skylake": Machine("Skylake-Client-v1"),
+    "skylake-nopti": Machine("Skylake-Client-v1", "pti=off"),
+    "skylake-off": Machine("Skylake-Client-v1", "mitigations=off"),
+    "skylake-nospectre-v1": Machine("Skylake-Client-v1", "nospectre_v1"),
+    "skylake-ibrs": Machine(claims(
+        "Skylake-Client-v1", "spec-ctrl md-clear",
+        "pcid invpcid tsc-deadline hle rtm xsavec")),
+    "icelake-bhi": Machine("Icelake-Server-v1", "spectre_v2=retpoline,lfence"),
+    "zen1": Machine("EPYC-v1"),
+    "zen1-ibpb": Machine(claims(
+        "EPYC-v2", "ibpb",
+        "fxsr-opt misalignsse osvw topoext nrip-save xsavec"), "retbleed=ibpb"),
+    "zen3": Machine("EPYC-Milan-v1"),
+    "zen3-pti": Machine("EPYC-Milan-v1", "pti=on"),
+}
+
+
+def save_memory(path, address, size, file):
+    """Has QEMU write the memory at an address of the guest's to a file."""
+    with socket.socket(socket.AF_UNIX) as control:
+        control.connect(str(path))
+        answers = control.makefile()
+        answers.readline()
+        for command, arguments in (
+                ("qmp_capabilities", {}),
+                ("memsave", {"val": address, "size": size,
+                             "filename": str(file)})):
+            control.sendall(json.dumps({"execute": command,
+                                        "arguments": arguments}).encode())
+            for line in answers:
+                answer = json.loads(line)
+                if "error" in answer:
+                    die(f"QEMU: {answer['error']['desc']}")
+                if "return" in answer:
+                    break
+
+
+class Guest:
+    """Boots of one kernel; its vmlinux takes the text of the last."""
+
+    def __init__(self, title, built, directory):
+        self.title, self.built = title, built
+        self.directory = directory
+        copy = directory / f"{title}.vmlinux"
+        shutil.copyfile(built.build_dir / "vmlinux", copy)
+        self.image = LiveImage(copy, {"x86_64": ""})
+        arch = ARCHES["x86_64"]
+        self.initramfs = directory / f"{title}.cpio"
+        write_initramfs(self.initramfs, {"init": build_guest(
+            arch, common.KERNELS[0], built.linux, "mitigations")})
+
+    def boot(self, name, machine, tracked):
+        """What the guest says; its text is in self.image."""
+        control = self.directory / "qmp"
+        text = self.directory / "text"
+        start, size = self.image.area()
+        arch = ARCHES["x86_64"]
+        arch = dataclasses.replace(arch, machine=[
+            "-machine", "q35", "-bios", "qboot.rom", "-cpu", machine.cpu,
+            "-qmp", f"unix:{control},server=on,wait=off"])
+        what = f"{self.title}, {name}{', tracked' if tracked else ''}"
+        lines = boot(what, arch,
+                        self.built.build_dir / arch.image, self.initramfs,
+                        f"nokaslr {machine.append}",
+                        LOGS / f"mitigations-{what.replace(', ', '-')}.log",
+                        TIMEOUT, ["-accel", arch.tcg], 2, isolate=tracked,
+                        at_end=lambda: save_memory(control, start, size, text))
+        self.image.put(text.read_bytes())
+        return lines
+
+
+class Report:
+    def __init__(self):
+        self.passed = self.failed = 0
+        # The faults that some machine could have.
+        self.seeded = set()
+
+    def say(self, what, trouble=""):
+        if trouble:
+            self.failed += 1
+            print(f"FAIL {what}: {trouble}", flush=True)
+        else:
+            self.passed += 1
+            print(f"ok   {what}", flush=True)
+
+    def check(self, name, text, needs):
+        """Every rule on all ways, and whether it finds what it is for."""
+        print(f"     {name}: {len(text.entries)} ways in, {len(text.exits)} "
+              f"out; needs: {needs}")
+        broken = {}
+        for check, ways in ((check_entry, text.entries),
+                            (check_exit, text.exits)):
+            for way in ways:
+                for rule, wrong in check(way, needs, text.image):
+                    here = broken.setdefault((check, rule), [0, 0, None])
+                    here[0] += 1
+                    if wrong:
+                        here[1] += 1
+                        here[2] = here[2] or (way, wrong)
+        for (check, rule), (count, bad, first) in broken.items():
+            where = ""
+            if first:
+                way, this = first
+                start = way.start if isinstance(way.start, str) else (
+                    text.image.place(way.start))
+                where = (f"not on {bad} of {count} ways, such as from {start} "
+                         f"to {way.end}: {text.image.place(this.insn.address)}"
+                         f": {this.insn.text}")
+            side = "in" if check is check_entry else "out"
+            self.say(f"{name}, way {side}: {rule}", where)
+        self.check_faults(name, text, needs, {
+            key for key, (_, bad, _) in broken.items() if bad})
+        self.check_word(name, text, needs)
+
+    def check_word(self, name, text, needs):
+        """It changes somewhere, and not only is it looked at."""
+        if not needs.tracked:
+            return
+        for side, ways in (("in", text.entries), ("out", text.exits)):
+            changes = any(this.kind == "gs" and this.what == "cpuword" and
+                          "add" in this.insn.op
+                          for way in ways for this in way.steps)
+            self.say(f"{name}, way {side}: the word changes",
+                     "" if changes else "on no way")
+
+    def check_faults(self, name, text, needs, broken):
+        for fault in FAULTS:
+            check, what, change, rule = fault
+            ways = text.entries if check is check_entry else text.exits
+            tried = found = 0
+            for way in ways:
+                if not any(rule == this and not wrong for this, wrong in
+                           check(way, needs, text.image)):
+                    continue
+                steps = tuple(change(way.steps))
+                if steps == way.steps:
+                    continue
+                tried += 1
+                found += any(rule == this and wrong for this, wrong in check(
+                    way._replace(steps=steps), needs, text.image))
+            if found:
+                self.seeded.add(fault)
+            elif tried and (check, rule) not in broken:
+                self.say(f"{name}, seeded: {what}", f"not found by: {rule}")
+
+    def check_seeded(self):
+        for fault in FAULTS:
+            _, what, _, rule = fault
+            self.say(f"seeded, {what}: found by: {rule}",
+                     "" if fault in self.seeded else "on no machine")
+
+    def compare(self, name, ours, stock):
+        for ways in (ours - stock, stock - ours):
+            for way in sorted(ways)[:1]:
+                self.say(f"{name}: executes what stock does",
+                         f"from {way[0]} to {way[1]}: {'; '.join(way[2])}")
+                return
+        self.say(f"{name}: executes what stock does, on {len(ours)} ways")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kernel", default=common.KERNELS[0])
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--machine", default="all",
+                        help=f"one of {' '.join(MACHINES)}")
+    parser.add_argument("--no-stock", action="store_true",
+                        help="do not compare with the stock kernel")
+    args = parser.parse_args()
+    common.check_kernel(args.kernel)
+    if args.machine not in ("all", *MACHINES):
+        die(f"machine {args.machine} is not known; valid: all "
+            f"{' '.join(MACHINES)}")
+    machines = {name: machine for name, machine in MACHINES.items()
+                if args.machine in ("all", name)}
+
+    report = Report()
+    with tempfile.TemporaryDirectory() as directory:
+        directory = Path(directory)
+        ours = Guest("ours", build_kernel("x86_64", args.kernel, args.jobs),
+                     directory)
+        stock = None if args.no_stock else Guest(
+            "stock", build_kernel("x86_64", args.kernel, args.jobs,
+                                     stock=True), directory)
+        for name, machine in machines.items():
+            plain = {}
+            for tracked in (True, False):
+                needs = Needs(ours.boot(name, machine, tracked), tracked)
+                text = Text(ours.image)
+                plain[tracked] = text.plain()
+                title = f"{name}{', tracked' if tracked else ''}"
+                report.check(title, text, needs)
+            if stock:
+                stock.boot(name, machine, False)
+                theirs = Text(stock.image).plain()
+                report.compare(name, plain[False], theirs)
+                report.say(f"{name}, seeded: with tracked CPUs it does not",
+                           plain[True] == theirs and "not found")
+    if args.machine == "all":
+        report.check_seeded()
+    print(f"\n{report.passed} passed, {report.failed} failed")
+    sys.exit(1 if report.failed or not report.passed else 0)
+

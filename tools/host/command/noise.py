@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What reaches isolated CPUs that spin in user mode, while another CPU patches
+text, loads modules and BPF programs, maps and unmaps memory: IPIs by who sent
+them, interrupts, entries into the kernel, and the gaps that user mode saw.
+
+  cpuword noise           the machine it runs on, as root, with its kernel as it
+                          is: a C compiler is all it needs (cc and libc headers;
+                          gnuplot for the picture), no kernel tree
+  cpuword noise --guest ARCH   our kernel in QEMU, with deferral off and on
+
+Leaves a machine as it was, also on Ctrl-C, which ends the measurement and
+reports what there is. Writes noise.json, noise.gp and noise.png."""
+
+import argparse
+import os
+import re
+from pathlib import Path
+
+from host import common
+from host.common import BUILD, die
+from host.kernel import build_kernel
+from host.machine import accelerator
+from host.noise.checks import Checks
+from host.noise.measure import COUNTS, DEFAULT_LOADS, LOADS, TIMEOUT, Interrupt, measure, measure_here
+from host.noise.report import report, skipped, spread_of_cpus
+
+
+def guest(args, loads, interrupt):
+    accelerator(args.guest)
+    built = build_kernel(args.guest, args.kernel, args.jobs, args.stock)
+    counts = {name: args.count or
+              args.times * COUNTS[args.guest].get(name, 100) for name in loads}
+    runs = {}
+    for title in ["stock"] if args.stock else ["off", "on"]:
+        append = args.append + ("" if args.stock else f" cpuword.defer={title}")
+        run = measure(built, title, append.strip(), counts,
+                      machine=args.machine, stop=interrupt,
+                      threshold=args.threshold, timeout=TIMEOUT * args.times)
+        if run.loads:
+            runs[title] = run
+        if interrupt():
+            break
+    if not runs:
+        die("interrupted before any load was done")
+    last = list(runs.values())[-1]
+    report(runs, f"{args.guest}, Linux {last.release}, 4 CPUs, nohz_full=1-3"
+           f"{', ' + args.append if args.append else ''}"
+           f"{', ' + args.machine if args.machine else ''}: "
+           + ("the stock kernel" if args.stock else
+              f"cpuword.defer={' and '.join(runs)}"), args,
+           args.out or BUILD / f"noise-{args.guest}", True)
+    if not args.check:
+        return 130 if interrupt() else 0
+    checks = Checks(args.guest, args.times)
+    if interrupt():
+        checks(False, "interrupted")
+    if not args.stock and not interrupt():
+        checks.off(runs["off"])
+        checks.on(runs["on"])
+    for title, run in runs.items():
+        checks.statistics(title, run)
+    return checks.result()
+
+
+def here(args, loads, interrupt):
+    run = measure_here(args, loads, interrupt)
+    if not run.loads:
+        skipped({"": run})
+        die("no load was done")
+    cpus = spread_of_cpus(run.isolated)
+    report({"this machine": run}, f"{os.uname().nodename}, Linux {run.release}, "
+           f"CPUs {cpus}", args, args.out or BUILD / "noise", False)
+    return 130 if run.interrupted else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="loads:\n" + "\n".join(f"  {name:12}{what}"
+                                      for name, what in LOADS.items()))
+    parser.add_argument("--load", metavar="NAME,...",
+                        help="only these loads; all but idle by default")
+    parser.add_argument("--count", type=int,
+                        help="do each load so often")
+    parser.add_argument("--seconds", type=int, default=5,
+                        help="or, by default, for so long: %(default)s")
+    parser.add_argument("--cpus", metavar="LIST",
+                        help="look at these CPUs; by default those in "
+                             "nohz_full=")
+    parser.add_argument("--threshold", type=int, default=20, metavar="US",
+                        help="a gap is longer than this: %(default)s")
+    parser.add_argument("--module", metavar="PATH",
+                        help="the module for the load of that name; by default "
+                             "a harmless one is looked for")
+    parser.add_argument("--out", type=Path, metavar="DIR",
+                        help="where the files go")
+    parser.add_argument("--guest", metavar="ARCH", choices=COUNTS,
+                        help="in QEMU: " + " ".join(COUNTS))
+    group = parser.add_argument_group("with --guest")
+    group.add_argument("--kernel", default=common.KERNELS[0])
+    group.add_argument("--jobs", type=int, default=os.cpu_count())
+    group.add_argument("--append", default="", metavar="ARGS",
+                       help="more for the kernel's command line")
+    group.add_argument("--machine", default="", metavar="OPTIONS",
+                       help="more for QEMU's -machine; riscv has an interrupt "
+                            "controller that sends IPIs, aia=aplic-imsic")
+    group.add_argument("--times", type=int, default=1, metavar="N",
+                       help="do all loads N times as often")
+    group.add_argument("--stock", action="store_true",
+                       help="the stock kernel instead of ours")
+    group.add_argument("--check", action="store_true",
+                       help="fail if what should be deferred is not")
+    args = parser.parse_args()
+    loads = args.load.split(",") if args.load else DEFAULT_LOADS
+    for name in loads:
+        if name not in LOADS:
+            die(f"there is no load {name}; valid: {' '.join(LOADS)}")
+    for name in ("count", "seconds", "threshold"):
+        if (getattr(args, name) or 0) < 0:
+            die(f"--{name} may not be negative")
+    if args.times < 1:
+        die(f"--times {args.times} is less than once")
+    if args.cpus and not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", args.cpus):
+        die(f"--cpus {args.cpus} is no list of CPUs, as in 1-3,5")
+    if args.check and (args.count or args.load):
+        die("--check is for the default loads and counts")
+    if args.guest and (args.cpus or args.module):
+        die("--cpus and --module are not for --guest")
+    interrupt = Interrupt()
+    return (guest if args.guest else here)(args, loads, interrupt)

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Boots with parameters, and writes to parameters and debugfs files, that are
+to be refused: no value, an empty one, white space, unknown, upper case, very
+long, binary. The kernel has to survive, to keep what it had, and to name the
+valid values in one line for each. And it has to say which CPUs are isolated at
+run time though nothing is deferred for them."""
+
+import argparse
+import errno
+import os
+import re
+
+from host import common, machine
+from host.common import BUILD, LOGS
+from host.guest import build_guest, write_initramfs
+from host.kernel import build_kernel
+
+# Of each boot parameter: its values, and the architectures that have it. The
+# last value is set first, and is kept.
+PARAMETERS = {
+    "track": (["isolated", "all"], list(machine.ARCHES)),
+    "tlbi": (["broadcast", "deferred"], ["arm64"]),
+    "defer": (["off", "on"], list(machine.ARCHES)),
+}
+# What follows the name on the command line, {} being the value: to be refused.
+BAD = ["", "=", '=" "', '="\t"', '="{} "', "=bogus", "={UPPER}", "={}x", "=1",
+       "={},{}", "=" + "x" * 160, "=\x01\xe9\x7f", "=%s%n"]
+# As many values tools/guest/params.c writes to the parameter that has a file.
+WRITTEN = 23
+
+
+class Checks:
+    def __init__(self, what):
+        self.what, self.passed, self.failed = what, 0, 0
+
+    def check(self, what, good, seen=""):
+        self.passed += bool(good)
+        self.failed += not good
+        if not good:
+            print(f"FAILED: {self.what}: {what}{seen and f': {seen}'}")
+
+
+def refused(lines, name):
+    """How many lines refuse a value of the parameter and name the valid ones."""
+    line = re.compile(rf"cpuword: {name}=[^\0-\x1f\x7f]{{0,160}} is not valid; "
+                      rf"valid: {' '.join(PARAMETERS[name][0])}$")
+    return sum(bool(line.search(l)) for l in lines)
+
+
+def look_at_writes(checks, lines, now):
+    """What became of the writes to defer, which was now; how many values it had
+    to refuse."""
+    written = [l.split()[2:5] for l in lines if l.startswith("@@ defer ")]
+    checks.check("all values were written", len(written) == WRITTEN,
+                 len(written))
+    bad = 0
+    for what, err, after in written:
+        if what in ("on", "off"):
+            now = what
+            checks.check(f"defer takes {what}", (err, after) == ("0", now),
+                         f"errno {err}, {after}")
+        elif what == "nothing":
+            checks.check("a write of nothing leaves defer as it was",
+                         after == now, after)
+        else:
+            bad += 1
+            checks.check("defer refuses a value and keeps its own",
+                         (err, after) == (str(errno.EINVAL), now),
+                         f"errno {err}, {after}")
+    return bad
+
+
+def look_at_debugfs(checks, lines, expected):
+    files = set()
+    for line in [l.split() for l in lines if l.startswith("@@ debugfs ")]:
+        file, seen = line[2], dict(zip(line[3::2], line[4::2]))
+        files.add(file)
+        for what in ("write", "much"):
+            if what in seen:
+                checks.check(f"debugfs {file} is not for writing",
+                             seen[what] == str(errno.EINVAL), seen[what])
+        if "read" in seen:
+            # But for the digits of what counts on meanwhile.
+            whole, pieces = int(seen["read"]), int(seen["pieces"])
+            checks.check(f"debugfs {file} can be read in pieces",
+                         whole > 0 and abs(pieces - whole) < 32, seen)
+    checks.check("debugfs has its files", files == expected, files)
+
+
+def look(checks, lines, kernel, name):
+    bad = look_at_writes(checks, lines, "on")
+    wanted = len(BAD) + (bad if name == "defer" else 0)
+    seen = refused(lines, name)
+    checks.check(f"{name}: a line for each value that is refused",
+                 seen == wanted, f"{seen} of {wanted}")
+    config = (kernel.build_dir / ".config").read_text().splitlines()
+    look_at_debugfs(checks, lines, {"cpus", "quarantine"}
+                    if "CONFIG_CPUWORD_QUARANTINE=y" in config else {"cpus"})
+    if name == "tlbi":
+        checks.check("tlbi keeps its value",
+                     "@@ quarantine tlbi deferred" in lines)
+    isolated = [l for l in lines if "without nohz_full=" in l]
+    # With cpuword.track=all every CPU is tracked.
+    checks.check("CPUs that are isolated and not tracked are named",
+                 not isolated if name == "track" else
+                 len(isolated) == 1 and "CPUs 3 are" in isolated[0], isolated)
+
+
+def boot(arch, kernel, name):
+    """Boots with all bad values of a parameter; returns the console's lines."""
+    value = PARAMETERS[name][0][-1]
+    initramfs = BUILD / f"params-{arch.name}.cpio"
+    write_initramfs(initramfs, {
+        "init": build_guest(arch, common.KERNELS[0], kernel.linux,
+                               "params")})
+    words = ["nohz_full=1-2", f"cpuword.{name}={value}"]
+    words += [f"cpuword.{name}" + bad.format(value, value, UPPER=value.upper())
+              for bad in BAD]
+    try:
+        return machine.boot_anyway(f"{arch.name}, cpuword.{name}", arch,
+                              kernel.build_dir / arch.image, initramfs,
+                              " ".join(words),
+                              LOGS / f"params-{arch.name}-{name}.log", 120,
+                              isolate=False)
+    finally:
+        initramfs.unlink()
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--arch", choices=[*machine.ARCHES, "all"],
+                        default="x86_64")
+    parser.add_argument("--kernel", default=common.KERNELS[0])
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    args = parser.parse_args()
+    passed = failed = 0
+    for arch in machine.ARCHES if args.arch == "all" else [args.arch]:
+        kernel = build_kernel(arch, args.kernel, args.jobs)
+        for name, (_, arches) in PARAMETERS.items():
+            if arch not in arches:
+                continue
+            checks = Checks(f"{arch}, cpuword.{name}")
+            lines, well = boot(machine.ARCHES[arch], kernel, name)
+            checks.check("the kernel survives", well)
+            if well:
+                look(checks, lines, kernel, name)
+            passed += checks.passed
+            failed += checks.failed
+    print(f"\n{passed} passed, {failed} failed")
+    return 1 if failed else 0
+

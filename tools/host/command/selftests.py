@@ -1,0 +1,393 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The kernel's own tests, in QEMU on our kernel and on the stock one. A test
+that passes there has to pass here.
+
+On x86_64 the selftests of entry code, of membarrier and of rseq run on isolated
+CPUs, whose entries are tracked, while CPU 0 leaves them work to find there, and
+sends them NMIs. On each architecture the kernel's tests of itself run at boot
+and as modules (variant "kernel"), while isolated CPUs spin in user mode."""
+
+import argparse
+import os
+import re
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from host import common, machine
+from host import selftests_kernel
+from host.common import BUILD, die, LOGS, must
+from host.kernel import build_kernel
+from host.machine import CLOCK
+from host.guest import build_guest, write_initramfs
+
+# Seconds that a test may take, and a boot with all of them.
+TEST_TIMEOUT = 240
+BOOT_TIMEOUT = 1800
+
+
+@dataclass
+class Variant:
+    """One way to run the tests: how the ways into the kernel differ."""
+    # QEMU's -cpu and the command line. Through the vdso 32-bit programs enter
+    # by SYSCALL on AMD's CPUs, by SYSENTER on Intel's.
+    cpu: str
+    append: str
+    # All CPUs but the first are isolated, so that their entries are tracked.
+    isolated: bool = True
+    # The kernel's tests of itself, which need a kernel of their own.
+    modules: bool = False
+
+
+VARIANTS = {
+    "amd": Variant("max", "pti=off"),
+    "amd-pti": Variant("max", "pti=on"),
+    "amd-pti-4level": Variant("max", "pti=on no5lvl"),
+    "intel": Variant("max,vendor=GenuineIntel", "pti=off"),
+    "intel-pti": Variant("max,vendor=GenuineIntel", "pti=on"),
+    # Some tests go to CPU 0 by themselves: here that is tracked as well.
+    "track": Variant("max", "pti=off cpuword.track=all"),
+    # No CPU is tracked; and membarrier's tests want all of its commands, of
+    # which nohz_full= takes one away.
+    "untracked": Variant("max", "pti=off", isolated=False),
+}
+# The kernel's tests of itself, with two CPUs to run on and two that spin.
+KERNEL = Variant("max", f"nohz_full=2-3 {selftests_kernel.APPEND}",
+                 isolated=False, modules=True)
+ALL_VARIANTS = {**VARIANTS, "kernel": KERNEL}
+
+# Exit codes: kselftest's, and timeout(1)'s.
+PASS, SKIP, TIMED_OUT = 0, 4, 124
+
+# What fails on any kernel, for runs without the stock one.
+FAILS_ON_STOCK = {
+    "x86/mov_ss_trap_64": "it crashes after MOV SS; ICEBP, in emulation",
+    "x86/test_shadow_stack_64": "it says that it skips, and fails",
+    "vmalloc/align_shift_alloc_test": "it asks for alignments up to 2^63",
+}
+
+# 200 threads that spin on locks: minutes in emulation. param_test -T s is the
+# same with fewer. The benchmarks test nothing.
+LEFT_OUT = {"basic_percpu_ops_test", "basic_percpu_ops_mm_cid_test",
+            "param_test_benchmark", "param_test_mm_cid_benchmark"}
+# What rseq's own script, run_param_test.sh, runs more of.
+RSEQ_PROGRAMS = {"param_test", "param_test_compare_twice",
+                 "param_test_mm_cid", "param_test_mm_cid_compare_twice"}
+RSEQ_KINDS = ["-T s", "-T l", "-T b", "-T b -M", "-T m", "-T m -M", "-T i",
+              "-T r"]
+RSEQ_SIZE = "-r 500 -t 6"
+# Yields, signals and sleeps in the middle of a critical section.
+RSEQ_INJECTIONS = ["-m 2 -y", "-m 2 -k", "-m 2 -s 1"]
+
+
+def arguments(program):
+    """What to run of a program that was built: strings of arguments."""
+    if program in RSEQ_PROGRAMS:
+        yield from (f"{RSEQ_SIZE} {kind}" for kind in RSEQ_KINDS)
+    elif program not in LEFT_OUT and not program.endswith(".so"):
+        yield ""
+    if program == "param_test":
+        yield from (f"-r 100 -t 6 -T l -9 -1 {inject}"
+                    for inject in RSEQ_INJECTIONS)
+
+
+# --- the tests ---
+
+def build_tests(kernel, jobs):
+    """Builds them as the kernel tree's Makefiles do: {name: path}."""
+    tree = BUILD / kernel / "linux"
+    out = BUILD / kernel / "selftests-x86_64"
+    log = LOGS / "selftests-build.log"
+    log.unlink(missing_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    must("kernel headers for the selftests",
+            ["make", "-C", tree, f"O={out}", "ARCH=x86_64", "headers"], log)
+    must("building the selftests",
+            ["make", "-C", tree / "tools/testing/selftests", f"O={out}",
+             "TARGETS=x86 membarrier rseq", "FORCE_TARGETS=1", f"-j{jobs}"],
+            log)
+    found = {}
+    for path in sorted((out / "kselftest").glob("*/*")):
+        if path.is_file() and path.read_bytes()[:4] == b"\x7fELF":
+            found[f"{path.parent.name}/{path.name}"] = path
+    for end in ("_32", "_64"):
+        if not any(name.endswith(end) for name in found):
+            die(f"no test ending in {end} was built; see {log}")
+    return found
+
+
+def libraries():
+    """The C library that they are linked with: {name in the guest: path}."""
+    files = {}
+    for bits, loader in (("64", "lib64/ld-linux-x86-64.so.2"),
+                         ("32", "lib/ld-linux.so.2")):
+        for name in (loader, f"lib{bits}/libc.so.6", f"lib{bits}/libm.so.6",
+                     f"lib{bits}/libgcc_s.so.1"):
+            path = Path(subprocess.run(
+                ["gcc", f"-m{bits}", f"-print-file-name={Path(name).name}"],
+                capture_output=True, text=True, check=True).stdout.strip())
+            if not path.is_absolute():
+                die(f"gcc does not find the {bits}-bit {Path(name).name}")
+            files[name] = path
+    return files
+
+
+def commands(programs, only):
+    """What is run of the programs."""
+    lines = [f"{name} {args}".strip() for name in programs
+             for args in arguments(name.partition("/")[2])]
+    return [line for line in lines if re.search(only, line)]
+
+
+# --- a run ---
+
+@dataclass
+class Test:
+    code: int
+    milliseconds: int
+    # It failed for nothing but a flag that QEMU sets.
+    flag: bool
+
+
+@dataclass
+class Run:
+    """What one boot had to say."""
+    tests: dict = field(default_factory=dict)
+    # Entries of isolated CPUs that found early work; none on a stock kernel.
+    found: int = 0
+    # Where it ended early.
+    trouble: str = ""
+
+
+def only_flag(output):
+    """True if RF in the flags that an INT3 saved is all that is wrong. QEMU (as
+    of 10.0) sets it in what an interrupt saves; so it is set after the return,
+    and INT3 saves it, if the interrupt came between the return and the INT3."""
+    failures = [line for line in output if line.startswith("[FAIL]")]
+    return bool(failures) and all(
+        match and int(match[1], 16) | 1 << 16 == int(match[2], 16)
+        for match in (re.search(r"Reg \d+ mismatch: requested (0x\w+); got "
+                                r"(0x\w+)$", line) for line in failures))
+
+
+def parse(lines, this):
+    run, running, output, head = Run(), None, [], []
+    for line in lines:
+        if line.startswith("@@ load name="):
+            running, output = line.partition("=")[2], []
+        elif line.startswith("@@ test "):
+            _, _, code, ms, name = line.split(" ", 4)
+            code = int(code)
+            if this.modules:
+                name, code = selftests_kernel.loaded(name, code)
+            run.tests[name] = Test(code, int(ms), only_flag(output))
+            running = None
+        elif line.startswith("@@ word cpu "):
+            head = line.split()[2:]
+        elif line.startswith("@@ word "):
+            row = dict(zip(head, line.split()[2:]))
+            if row["cpu"] != "0":
+                run.found += int(row["early"])
+        else:
+            output.append(line)
+    if running:
+        run.trouble = f"ended in {running}"
+    if this.modules:
+        for name, passed in selftests_kernel.parse(lines).items():
+            run.tests[name] = Test(0 if passed else 1, 0, False)
+    return run
+
+
+def boot(title, kernel, files, variant):
+    """Runs all tests on a kernel; goes on after one that crashed."""
+    arch = machine.ARCHES[kernel.arch]
+    this = ALL_VARIANTS[variant]
+    log = LOGS / f"selftests-{arch.name}-{variant}-{title}.log"
+    initramfs = kernel.build_dir / "selftests.cpio"
+    modules = selftests_kernel.MODULES if this.modules else ["test_module"]
+    write_initramfs(initramfs, {
+        **files, **{f"{module}.ko": kernel.build_dir / f"lib/{module}.ko"
+                    for module in modules}})
+    # Threads of its own for each CPU, so that changes come at any time, and
+    # not just when one CPU's turn ends. QEMU (as of 10.0) then now and then
+    # has a stock kernel die of an int3 that is not there any more, on a busy
+    # host: not where text is patched for minutes.
+    accel = ["-accel", arch.tcg if this.modules else "tcg,thread=multi"]
+    append = f"{this.append} timeout={TEST_TIMEOUT}"
+    if arch.name == "x86_64":
+        accel += ["-cpu", this.cpu]
+        append = f"{CLOCK} {append}"
+    try:
+        lines, well = machine.boot_anyway(
+            f"{variant}, {title}", arch, kernel.build_dir / arch.image,
+            initramfs, append, log, BOOT_TIMEOUT, accel=accel,
+            isolate=this.isolated)
+    finally:
+        initramfs.unlink()
+    run = parse(lines, this)
+    if not well:
+        run.trouble = run.trouble or "ended early"
+    return run
+
+
+# --- the verdict ---
+
+def outcome(test):
+    if test is None:
+        return "not run"
+    if test.code and test.flag:
+        return "QEMU's RF"
+    return {PASS: "pass", SKIP: "skip", TIMED_OUT: "time out"}.get(
+        test.code, f"fail ({test.code})")
+
+
+class Verdict:
+    """Counts tests by how they do on our kernel, against the stock one: what
+    does not pass there cannot fail here."""
+
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+        # {(command, outcome, outcome on the stock kernel): variants}
+        self.listed = {}
+
+    def failure(self, variant, what):
+        self.failed += 1
+        print(f"FAILED: {variant}: {what}")
+
+    def compare(self, variant, names, ours, stock):
+        for name in names:
+            mine = outcome(ours.tests.get(name))
+            # What it did not come to, if it crashed, nobody can compare.
+            if stock and not (stock.trouble and name not in stock.tests):
+                theirs = outcome(stock.tests.get(name))
+                excused = mine == theirs or theirs.startswith("fail")
+            else:
+                theirs = "-"
+                excused = mine == "skip" or name in FAILS_ON_STOCK
+            if mine == "pass":
+                self.passed += 1
+            elif mine != "not run" and (excused or mine == "QEMU's RF"):
+                self.skipped += 1
+            else:
+                self.failure(variant, f"{name}: {mine}"
+                             + (f"; {theirs} on the stock kernel"
+                                if theirs != "-" else ""))
+            if mine != "pass" or theirs not in ("pass", "-"):
+                self.listed.setdefault((name, mine, theirs), []).append(variant)
+        if ours.trouble:
+            self.failure(variant, f"our kernel {ours.trouble}")
+        if stock and stock.trouble:
+            self.failure(variant, f"the stock kernel {stock.trouble}: no "
+                         "comparison from there on")
+        this = ALL_VARIANTS[variant]
+        if this.modules:
+            for group in selftests_kernel.GROUPS:
+                if not any(name.startswith(f"{group}/") for name in ours.tests):
+                    self.failure(variant, f"no test of {group} has run")
+        if (this.isolated or this.modules) and not ours.found:
+            self.failure(variant, "no entry found work to do: the tests were "
+                         "not disturbed")
+
+    def table(self, variants):
+        if not self.listed:
+            return
+        width = max(len(name) for name, _, _ in self.listed)
+        print(f"\n{'not passed':{width}}  ours        stock       in")
+        for (name, mine, theirs), where in sorted(self.listed.items()):
+            print(f"{name:{width}}  {mine:10}  {theirs:10}  "
+                  + ("all" if where == variants else " ".join(where)))
+
+
+# --- what is run ---
+
+def build_kernels(args, config=""):
+    kernels = {"ours": build_kernel(args.arch, args.kernel, args.jobs,
+                                       config=config)}
+    if not args.no_stock:
+        kernels["stock"] = build_kernel(args.arch, args.kernel, args.jobs,
+                                           stock=True, config=config)
+    return kernels
+
+
+def guest_files(args, kernels, program, lines):
+    """PID 1, and the list of tests that it runs."""
+    listing = BUILD / args.kernel / f"{program}-{args.arch}.tests"
+    listing.write_text("".join(f"{line}\n" for line in lines))
+    return {"init": build_guest(machine.ARCHES[args.arch], args.kernel,
+                                   kernels["ours"].linux, program),
+            "tests": listing}
+
+
+def run_variant(variant, kernels, files, names, only, verdict, summary):
+    """Runs the tests (names, if they are known before) on the kernels."""
+    runs, rows = {}, []
+    for title, kernel in kernels.items():
+        started = time.monotonic()
+        runs[title] = boot(title, kernel, files, variant)
+        rows.append((variant, title, time.monotonic() - started))
+    everything = {name for run in runs.values() for name in run.tests}
+    names = names or sorted(name for name in everything
+                            if re.search(only, name))
+    verdict.compare(variant, names, runs["ours"], runs.get("stock"))
+    for variant, title, seconds in rows:
+        run = runs[title]
+        codes = [run.tests[name].code for name in names if name in run.tests]
+        summary.append((
+            variant, title, codes.count(PASS),
+            len(codes) - codes.count(PASS) - codes.count(SKIP),
+            codes.count(SKIP), len(names) - len(codes), run.found, seconds))
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--arch", choices=machine.ARCHES, default="x86_64")
+    parser.add_argument("--kernel", default=common.KERNELS[0])
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--variant", nargs="+", choices=[*ALL_VARIANTS, "all"],
+                        default=["all"],
+                        help="only x86_64 has others than kernel")
+    parser.add_argument("--only", metavar="REGEX", default="",
+                        help="the tests whose command this matches")
+    parser.add_argument("--no-stock", action="store_true",
+                        help="our kernel alone: a failure is one, but of a "
+                        "test that is known to fail on any")
+    args = parser.parse_args()
+    valid = ALL_VARIANTS if args.arch == "x86_64" else ["kernel"]
+    variants = [*valid] if "all" in args.variant else args.variant
+    for variant in variants:
+        if variant not in valid:
+            die(f"{args.arch} has no variant {variant}; valid: kernel")
+    verdict, summary = Verdict(), []
+
+    programs = [v for v in variants if v in VARIANTS]
+    if programs:
+        kernels = build_kernels(args)
+        found = build_tests(args.kernel, args.jobs)
+        names = commands(found, args.only)
+        if not names:
+            die(f"no test matches {args.only}")
+        # A tracer and its tracee are quicker on one CPU.
+        files = {**found, **libraries(), **guest_files(
+            args, kernels, "selftests",
+            (f"{1 if name.startswith('x86/') else 3} {name}"
+             for name in names))}
+        for variant in programs:
+            run_variant(variant, kernels, files, names, "", verdict, summary)
+    if "kernel" in variants:
+        kernels = build_kernels(args, "selftests")
+        files = guest_files(args, kernels, "modules", selftests_kernel.loads())
+        run_variant("kernel", kernels, files, None, args.only, verdict, summary)
+
+    verdict.table(variants)
+    print("\nvariant         kernel  passed  failed  skipped  not run  "
+          "entries with work  seconds")
+    for row in summary:
+        print("{:14}  {:6}  {:6}  {:6}  {:7}  {:7}  {:17}  {:7.0f}".format(
+            *row))
+    print(f"\n{verdict.passed} passed, {verdict.failed} failed, "
+          f"{verdict.skipped} skipped")
+    return 1 if verdict.failed or not verdict.passed else 0
+

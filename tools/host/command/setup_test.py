@@ -1,0 +1,655 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Does tools/setup.sh do what the Makefile's targets rely on? Tries it, as
+root, in chroots of bare Debian systems, made by debootstrap from the machine's
+own apt sources: each target as the first one, each after any other, and on
+systems that are not as bare or not as well. docs/testing.rst says what is
+simulated."""
+
+import argparse
+import fcntl
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from host import common
+from host.common import BUILD, LOGS, ROOT, die
+from host.arch import ARCHES
+
+RELEASES = ["bookworm", "trixie"]
+CACHE = BUILD / "bare"		# what debootstrap made, and packages
+WORK = CACHE / "work"		# of a run
+LOG = LOGS / "setup-test.log"
+PRIVATE = "CPUWORD_SETUP_TEST_MOUNTS"
+TIMEOUT = 1200
+NOBODY = 65534
+
+# What has to start after "tools/setup.sh <word>", by shell.
+KERNEL = r"""
+for tool in make flex bison bc cpio kmod patch perl ccache sparse tar xz gcc \
+	    python3 gnuplot; do
+	$tool --version
+done
+printf '#include <%s>\n' stdio.h gelf.h openssl/ssl.h >/tmp/build.c
+echo 'int main(void) { return puts("built") < 0; }' >>/tmp/build.c
+gcc /tmp/build.c -lelf -lcrypto -o /tmp/build
+/tmp/build
+xz --list /usr/src/linux-source-6.12.tar.xz
+"""
+QEMU = r"""
+version=$(qemu-system-%s --version | sed -n 's/.* version \([0-9.]*\).*/\1/p')
+printf '%%s\n' 8.1 "$version" | sort --check --version-sort
+echo quit | qemu-system-%s -machine %s -accel tcg -S -display none -monitor stdio
+"""
+CROSS = r"""
+echo 'int f(void) { return 0; }' | %s-linux-gnu-gcc -x c -c - -o /tmp/cross.o
+"""
+TOOL = r"""
+PYTHONPATH=tools python3 -c '
+import subprocess
+from host import aside
+subprocess.run([*aside.%s(), "%s"], check=True)'
+"""
+STARTS = {
+    "um": KERNEL,
+    "x86_64": KERNEL + QEMU % ("x86_64", "x86_64", "q35"),
+    "arm64": KERNEL + QEMU % ("aarch64", "aarch64", "virt")
+    + CROSS % "aarch64",
+    "riscv": KERNEL + QEMU % ("riscv64", "riscv64", "virt")
+    + CROSS % "riscv64",
+    "litmus": "",
+    "model": "gcc --version",
+    "noise": "gcc --version; python3 --version; gnuplot --version",
+    "apply": "python3 --version; patch --version",
+    "selftests": r"""
+echo '#include <stdio.h>
+int main(void) { return puts("built") < 0; }' | gcc -m32 -x c - -o /tmp/build
+/tmp/build
+""",
+}
+
+SID = {
+    "litmus": TOOL % ("find_herd", "-version"),
+    "model": TOOL % ("find_cbmc", "--version"),
+}
+
+# In front of apt-get, it lets setup.sh ask what it likes, but installs nothing
+# and notes what would have been. Lists are read once: they are there.
+SIMULATE = r"""#!/bin/bash
+set -o pipefail
+case " $* " in
+*" -s "*) ;;
+*" install "*)
+	/usr/bin/apt-get -s "$@" | tee -a /tmp/plan
+	exit ;;
+*" update "*Dir::Etc::sourcelist=*)
+	[ -e /sim/updated ] || /usr/bin/apt-get "$@" && touch /sim/updated
+	exit ;;
+*" update "*)
+	exit ;;
+esac
+exec /usr/bin/apt-get "$@"
+"""
+
+
+@dataclass
+class Target:
+    """What the Makefile has setup.sh do, and for what."""
+    words: tuple
+    names: list = field(default_factory=list)
+    tools: set = field(default_factory=set)
+
+    def __str__(self):
+        return " ".join(self.words)
+
+    def starts(self, sid=True):
+        """What has to start, as pieces of shell, each once."""
+        return dict.fromkeys([
+            *(STARTS[word] for word in self.words),
+            *(SID.get(word, "") for word in self.words if sid),
+            *(f"{tool} --help" for tool in sorted(self.tools))])
+
+
+def targets():
+    """All sets of arguments that the Makefile gives setup.sh."""
+    names = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(),
+                       re.MULTILINE)
+    found = {}
+    for name in names:
+        for arch in ["", *ARCHES, "all"]:
+            make = subprocess.run(
+                ["make", "-n", name, *([f"ARCH={arch}"] if arch else [])],
+                cwd=ROOT, text=True, capture_output=True)
+            if make.returncode:		# ARCH is not valid for this one
+                continue
+            match = re.search(r"^tools/setup\.sh(.*)$", make.stdout, re.M)
+            if not match:
+                continue
+            words = tuple(match[1].split())
+            target = found.setdefault(frozenset(words), Target(words))
+            target.names.append(f"{name} {arch}".strip())
+            target.tools.update(re.findall(r"^(tools/cpuword [\w-]+)", make.stdout,
+                                           re.M))
+            for word in words:
+                if word not in STARTS:
+                    die(f"make {name}: nothing says what has to start after "
+                        f"'setup.sh {word}'; add it to STARTS")
+    return list(found.values())
+
+
+# --- systems ---
+
+PROGRESS = []			# what is being checked
+
+
+class Failed(Exception):
+    pass
+
+
+def log(text):
+    with open(LOG, "a") as file:
+        file.write(text)
+
+
+def run(command):
+    """Runs command, which ends when we do. Returns status, output, errors."""
+    log(f"$ {shlex.join(map(str, command))}\n")
+    proc = subprocess.Popen(["setpriv", "--pdeathsig=KILL", *command],
+                            text=True, errors="replace",
+                            stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    end = time.monotonic() + TIMEOUT
+    try:
+        while True:
+            try:
+                output, errors = proc.communicate(timeout=1)
+                break
+            except subprocess.TimeoutExpired:
+                if time.monotonic() > end:
+                    raise Failed(f"{command[0]} timed out") from None
+                if PROGRESS:
+                    PROGRESS[-1].tick()
+    finally:
+        if proc.poll() is None:
+            proc.kill()
+            proc.wait()
+    log(output + errors + f"-> {proc.returncode}\n")
+    return proc.returncode, output, errors
+
+
+def must(command):
+    status, _, errors = run(command)
+    if status:
+        reason = (errors.strip().split("\n") or [""])[-1]
+        raise Failed(f"{command[0]} failed: {reason}")
+
+
+class System:
+    """A chroot: layers that are only read, and one on top. Paths are relative
+    to WORK, since a colon in one would split the list of layers."""
+
+    def __init__(self, release, name, layers):
+        self.release = release
+        self.layers = layers
+        self.path = Path(f"{release}-{name}")
+        for part in ("top", "work", "root"):
+            (self.path / part).mkdir(parents=True)
+        self.root = self.path / "root"
+
+    def __enter__(self):
+        # volatile: nothing here has to survive a crash
+        must(["mount", "-t", "overlay", "overlay", "-o",
+              f"lowerdir={':'.join(map(str, self.layers))},volatile,"
+              f"upperdir={self.path}/top,workdir={self.path}/work", self.root])
+        archives = CACHE / "archives" / self.release
+        archives.mkdir(parents=True, exist_ok=True)
+        must(["mount", "--bind", archives,
+              self.root / "var/cache/apt/archives"])
+        return self
+
+    def __exit__(self, *_):
+        unmount(self.root)
+
+    def on_top(self, name):
+        """A system that starts from how this one was left."""
+        return System(self.release, name, [self.path / "top", *self.layers])
+
+    def remove(self):
+        remove(self.path)
+
+    def file(self, path, text=None, mode=0o644):
+        file = self.root / path.lstrip("/")
+        if text is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+            file.chmod(mode)
+        return file
+
+    def command(self, script, user=0, network=True):
+        return ["unshare", "--pid", "--fork", "--kill-child",
+                f"--mount-proc={self.root}/proc",
+                *([] if network else ["--net"]),
+                "chroot", f"--userspec={user}:{user}", self.root,
+                "/usr/bin/env", "-i", "HOME=/tmp",
+                "PATH=/sim:/usr/sbin:/usr/bin:/sbin:/bin",
+                "bash", "-ec", f"cd /cpuword\n{script}"]
+
+    def sh(self, script, **how):
+        status, output, errors = run(self.command(script, **how))
+        if status:
+            reason = (errors.strip().split("\n") or [""])[-1]
+            raise Failed(f"{script.strip().split(chr(10))[0]}: {reason}")
+        return output
+
+    def setup(self, words, **how):
+        return run(self.command(f"tools/setup.sh {' '.join(words)}", **how))
+
+    def apt_install(self, *packages):
+        self.sh("export DEBIAN_FRONTEND=noninteractive\napt-get update\n"
+                "apt-get install -y --no-install-recommends "
+                + " ".join(packages))
+
+    def packages(self):
+        """What is installed, with versions."""
+        lines = self.sh("dpkg-query -W -f "
+                        "'${db:Status-Status} ${binary:Package} ${Version}\\n'")
+        return dict(line.split()[1:] for line in lines.splitlines()
+                    if line.startswith("installed "))
+
+
+def mounts(below):
+    """Mount points below a path, the last one first."""
+    with open("/proc/self/mountinfo") as file:
+        points = [line.split()[4].encode().decode("unicode_escape")
+                  for line in file]
+    return [point for point in reversed(points)
+            if Path(point).is_relative_to(below.absolute())]
+
+
+def unmount(path):
+    for point in mounts(path):
+        subprocess.run(["umount", "--lazy", point], check=True)
+
+
+def remove(path):
+    unmount(path)
+    subprocess.run(["rm", "-rf", "--one-file-system", path], check=True)
+
+
+def bare(release):
+    """The bare system as a layer: what debootstrap makes, apt's sources, and
+    this project, without lists of apt's."""
+    archive, security = (
+        subprocess.run([ROOT / "tools/setup.sh", "--archive", *label],
+                       text=True, stdout=subprocess.PIPE).stdout.strip()
+        for label in (["Debian"], ["Debian-Security", "-security"]))
+    if not archive:
+        die("no Debian main archive in the apt sources, or apt has not read "
+            "them; run apt-get update")
+    layer = Path(f"{release}-bare")
+    tar = CACHE / f"{release}.tar"
+    if not tar.exists():
+        extra = "--include=ca-certificates" if archive.startswith("https") \
+            else "--include=apt"
+        must(["debootstrap", "--variant=minbase", extra, release, layer,
+              archive])
+        must(["tar", "-C", layer, "-cf", f"{tar}.new", "."])
+        Path(f"{tar}.new").rename(tar)
+        remove(layer)
+    layer.mkdir()
+    must(["tar", "-C", layer, "-xpf", tar])
+    sources = [f"deb {archive} {suite} main\n"
+               for suite in (release, f"{release}-updates")]
+    if security:
+        sources.append(f"deb {security} {release}-security main\n")
+    (layer / "etc/apt/sources.list").write_text("".join(sources))
+    # How this machine gets at its sources: proxies and the like.
+    settings = subprocess.run(["apt-config", "dump"], text=True, check=True,
+                              stdout=subprocess.PIPE).stdout
+    settings = [line for line in settings.splitlines(keepends=True)
+                if re.match(r"Acquire::(https?::|Check-)", line)]
+    (layer / "etc/apt/apt.conf.d/99setup-test").write_text(
+        'Acquire::Languages "none";\n' + "".join(settings))
+    shutil.copy("/etc/resolv.conf", layer / "etc/resolv.conf")
+    (layer / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
+    (layer / "usr/sbin/policy-rc.d").chmod(0o755)
+    for lists in (layer / "var/lib/apt/lists").glob("*_*"):
+        lists.unlink()
+    shutil.copytree(ROOT, layer / "cpuword", symlinks=True,
+                    ignore=shutil.ignore_patterns("build", ".git",
+                                                  "__pycache__"))
+    return layer
+
+
+# --- what has to be so ---
+
+def one_line(errors):
+    lines = errors.strip().split("\n")
+    if len(lines) != 1 or not lines[0].startswith("setup: "):
+        raise Failed(f"errors are not one line: {errors.strip()}")
+    return lines[0]
+
+
+def one_version(packages):
+    """Of QEMU; those that were only built again (+b1) are of the same one."""
+    qemu = {name: re.sub(r"\+b\d+$", "", version)
+            for name, version in packages.items()
+            if name.startswith("qemu-system-")}
+    if len(set(qemu.values())) > 1:
+        raise Failed(f"QEMU's packages are of several versions: {qemu}")
+
+
+def works(system, target, **how):
+    """setup.sh goes to its end, and then all that it promises starts."""
+    before = system.packages()
+    status, output, errors = system.setup(target.words, **how)
+    if status or errors:
+        raise Failed(f"setup.sh {target}: {errors.strip() or status}")
+    after = system.packages()
+    one_version(after)
+    if system.sh("dpkg --audit; apt-get check >/dev/null"):
+        raise Failed("dpkg --audit finds something")
+    if before.keys() - after.keys():
+        raise Failed(f"setup.sh {target} removed "
+                     f"{' '.join(before.keys() - after.keys())}")
+    system.sh("\n".join(target.starts()))
+    if system.setup(target.words) != (0, "", ""):
+        raise Failed(f"setup.sh {target} a second time has something to do")
+    return output
+
+
+def refuses(system, words, *said, **how):
+    """setup.sh says why not, in one line, and has changed nothing."""
+    def state():
+        return system.packages(), system.sh(
+            "ls /etc/apt/sources.list.d; find build/tools 2>&1 || true")
+
+    before = state()
+    status, _, errors = system.setup(words, **how)
+    if not status:
+        raise Failed("setup.sh did not fail")
+    line = one_line(errors)
+    for text in said:
+        if text not in line:
+            raise Failed(f"'{text}' is not in: {line}")
+    if state() != before:
+        raise Failed(f"setup.sh failed, but has changed something: {line}")
+
+
+def planned(system, first, target):
+    """apt would install all that is missing, together: in a simulation. What
+    comes from sid does not depend on what is installed; it is left out. If
+    nothing is missing, all that was not tried after the first one starts."""
+    for tool in ("herd/usr/bin/herd7", "cbmc/usr/bin/cbmc"):
+        if not system.file(f"/cpuword/build/tools/{tool}").exists():
+            system.file(f"/cpuword/build/tools/{tool}", "")
+    system.file("/sim/apt-get", SIMULATE, 0o755)
+    plan = system.file("/tmp/plan", "")
+    status, _, errors = system.setup(target.words)
+    plan = plan.read_text()
+    if not status and not errors and not plan:
+        system.sh("\n".join(piece for piece in target.starts(sid=False)
+                            if piece not in first.starts()))
+        return
+    line = one_line(errors)
+    if "still missing: " not in line or not plan:
+        raise Failed(line)
+    if re.search("^Remv ", plan, re.M):
+        raise Failed("apt would remove something")
+    one_version(system.packages() | dict(re.findall(
+        r"^Inst (\S+) (?:\[[^]]*\] )?\((\S+) ", plan, re.M)))
+
+
+# --- what is tried ---
+
+@dataclass
+class Report:
+    release: str
+    only: str
+    passed: int = 0
+    failed: int = 0
+
+    def wanted(self, what):
+        return re.search(self.only, f"{self.release}: {what}")
+
+    def check(self, what, function, *args):
+        """Whether function went well; what it had to do, too, if not wanted."""
+        what = f"{self.release}: {what}"
+        log(f"\n### {what}\n")
+        PROGRESS.append(common.Progress(what))
+        try:
+            function(*args)
+        except Failed as error:
+            self.failed += 1
+            log(f"### FAILED: {error}\n")
+            PROGRESS.pop().done(f"FAILED: {error}")
+            return False
+        self.passed += 1
+        PROGRESS.pop().done("ok")
+        return True
+
+    def each_after_each(self, layer, found):
+        """Each target for real on the bare system; README's order for real on
+        top of that, and every other target by simulation."""
+        for number, first in enumerate(found):
+            pairs = [(f"{first}; then {then}", then) for then in found
+                     if then is not first]
+            if not any(map(self.wanted, [str(first), *(p[0] for p in pairs)])):
+                continue
+            with System(self.release, f"first{number}", [layer]) as system:
+                done = self.check(str(first), works, system, first)
+            if done:
+                with system.on_top("then") as then:
+                    for what, target in pairs:
+                        if self.wanted(what):
+                            self.check(what, planned, then, first, target)
+                then.remove()
+                test = next(t for t in found if "test" in t.names)
+                what = f"{first}; then {test}, not simulated"
+                if (test is not first and self.wanted(what)
+                        and any(n.split()[0] == "demo" for n in first.names)):
+                    with system.on_top("then") as then:
+                        self.check(what, works, then, test)
+                    then.remove()
+            system.remove()
+
+    def other_systems(self, layer, found):
+        for what, (prepare_and_try, releases) in SCENARIOS.items():
+            if self.release in releases and self.wanted(what):
+                with System(self.release, "other", [layer]) as system:
+                    self.check(what, prepare_and_try, system, {
+                        name: t for t in found for name in t.names})
+                system.remove()
+
+
+SCENARIOS = {}
+
+
+def scenario(what, *releases):
+    def add(function):
+        SCENARIOS[what] = function, releases or RELEASES
+    return add
+
+
+@scenario("an older QEMU is there")
+def _(system, target):
+    system.apt_install("qemu-system-x86", "qemu-system-misc", "qemu-utils",
+                       "qemu-block-extra")
+    works(system, target["test"])
+
+
+@scenario("QEMU and its libraries are there from backports")
+def _(system, target):
+    archive = system.file("/etc/apt/sources.list").read_text().split()[1]
+    backports = f"{system.release}-backports"
+    system.file("/etc/apt/sources.list.d/own.list",
+                f"deb {archive} {backports} main\n")
+    system.apt_install("-t", backports, "qemu-system-x86")
+    works(system, target["test"])
+
+
+@scenario("half of the packages are there")
+def _(system, target):
+    system.apt_install("gcc", "python3", "make", "xz-utils", "libelf-dev",
+                       "gcc-riscv64-linux-gnu", "qemu-system-arm")
+    works(system, target["test"])
+
+
+@scenario("gcc-multilib is there, which conflicts")
+def _(system, target):
+    system.apt_install("gcc-multilib")
+    refuses(system, target["test"].words, "gcc-multilib")
+
+
+@scenario("libc6 is there from elsewhere")
+def _(system, target):
+    system.sh(r"sed -i '/^Package: libc6$/,/^$/s/^\(Version: [^-]*\).*/\1-99/' "
+              "/var/lib/dpkg/status")
+    refuses(system, target["kunit um"].words, "libc6 (= ",
+            "-99 is to be installed")
+
+
+@scenario("a QEMU is there that is newer than any source's")
+def _(system, target):
+    system.apt_install("qemu-system-common", "qemu-system-data")
+    system.sh("sed -i '/^Package: qemu-system/,/^$/s/^Version: .*/Version: "
+              "1:99.0/' /var/lib/dpkg/status")
+    refuses(system, target["kunit x86_64"].words, "qemu-system-common", "99.0")
+
+
+@scenario("without root")
+def _(system, target):
+    refuses(system, target["test"].words, "run as root: tools/setup.sh",
+            user=NOBODY)
+
+
+@scenario("without root, and only cbmc is missing")
+def _(system, target):
+    system.apt_install("gcc", "python3")
+    system.sh(f"rm -rf /var/lib/apt/lists/*_*; chown -R {NOBODY} .")
+    works(system, target["model"], user=NOBODY)
+
+
+@scenario("with sudo")
+def _(system, target):
+    system.apt_install("sudo")
+    system.file("/etc/sudoers.d/test", f"#{NOBODY} ALL=(ALL) NOPASSWD: ALL\n")
+    system.sh(f"chown -R {NOBODY} .")
+    works(system, target["apply"], user=NOBODY)
+
+
+@scenario("without a network")
+def _(system, target):
+    refuses(system, target["test"].words, "gcc", "not read: http",
+            network=False)
+
+
+@scenario("without a network, but with apt's lists")
+def _(system, target):
+    system.sh("apt-get update")
+    refuses(system, target["apply"].words, "python3", "Failed to fetch",
+            network=False)
+
+
+DEAD = "http://127.0.0.1:9/debian"
+
+
+@scenario("a source that cannot be read")
+def _(system, target):
+    system.file("/etc/apt/sources.list.d/dead.list",
+                f"deb {DEAD} {system.release} main\n")
+    if DEAD not in works(system, target["apply"]):
+        raise Failed("setup.sh does not say which source it cannot read")
+
+
+@scenario("the main archive cannot be read")
+def _(system, target):
+    system.file("/etc/apt/sources.list", f"deb {DEAD} {system.release} main\n")
+    refuses(system, target["apply"].words, "python3", "patch", DEAD)
+
+
+@scenario("backports cannot be read", "bookworm")
+def _(system, target):
+    # its list names this keyring, the system's own do not
+    system.sh("rm /usr/share/keyrings/debian-archive-keyring.gpg")
+    refuses(system, target["kunit x86_64"].words, "bookworm-backports")
+
+
+@scenario("build/ cannot be written")
+def _(system, target):
+    system.sh("mkdir build")
+    must(["mount", "-t", "tmpfs", "-o", "ro", "none",
+          system.root / "cpuword/build"])
+    refuses(system, target["apply"].words, "cannot write", "build/log")
+
+
+@scenario("two at once")
+def _(system, target):
+    system.sh("tools/setup.sh noise & tools/setup.sh apply; wait $!")
+    for name in ("noise", "apply"):
+        works(system, target[name])
+
+
+@scenario("apt's lists are locked for a while")
+def _(system, target):
+    with open(system.file("/var/lib/apt/lists/lock"), "w") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        timer = threading.Timer(15, fcntl.lockf, [lock, fcntl.LOCK_UN])
+        timer.start()
+        works(system, target["apply"])
+        timer.join()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--release", choices=RELEASES,
+                        help="one of them alone")
+    parser.add_argument("--only", metavar="PATTERN", default="",
+                        help="checks whose line, without the result, has it")
+    args = parser.parse_args()
+    if os.geteuid():
+        die("chroots and mounts take root: sudo tools/cpuword setup-test")
+    if PRIVATE not in os.environ:
+        # Mounts of our own, which go with us whatever ends us.
+        os.environ[PRIVATE] = "yes"
+        os.execvp("unshare", ["unshare", "--mount", "--propagation=private",
+                              sys.executable, *sys.argv])
+    if subprocess.run([ROOT / "tools/setup.sh", "bare"]).returncode:
+        sys.exit(1)
+    for folder in (CACHE, LOGS):
+        folder.mkdir(parents=True, exist_ok=True)
+    lock = open(CACHE / "lock", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        die("another one is running")
+    LOG.unlink(missing_ok=True)
+    found = targets()
+    reports = []
+    remove(WORK)
+    WORK.mkdir()
+    os.chdir(WORK)
+    try:
+        for release in [args.release] if args.release else RELEASES:
+            report = Report(release, args.only)
+            reports.append(report)
+            layer = bare(release)
+            report.each_after_each(layer, found)
+            report.other_systems(layer, found)
+            remove(layer)
+    except Failed as error:
+        die(f"{error}; see {LOG}")
+    finally:
+        remove(WORK)
+    failed = sum(r.failed for r in reports)
+    if failed:
+        print(f"see {LOG}")
+    print(f"{sum(r.passed for r in reports)} passed, {failed} failed")
+    sys.exit(failed > 0)
+

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Runs the tests: those of every day, which are what CI runs, or (--long) all
+the others. Goes on after a failure, so that one run shows the whole picture;
+the table at the end has what each step took, the last line the totals."""
+
+import argparse
+import fnmatch
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import Callable
+
+from host import common, machine
+from host import overlay
+from host.common import LOGS, ROOT, die
+from host.results import Result, show_end, summary
+from host.kunit import all_variants, configs, run_variants
+from host.arch import ARCHES
+from host.machine import accelerator
+
+TOTALS = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
+
+
+@dataclass
+class Step:
+    """One of them. It builds what it needs, unless an earlier one has."""
+    name: str
+    # (kernel, jobs): its Results.
+    run: Callable
+    # What tools/setup.sh has to install for it, beyond the architectures.
+    needs: str = ""
+
+
+def kunit(slow):
+    """The KUnit suites: a step for each kernel, in all variants of it."""
+    return [Step(f"kunit/{arch}/{config or 'default'}",
+                 lambda kernel, jobs, arch=arch, config=config:
+                 run_variants(arch, kernel, jobs,
+                                        all_variants(arch, config)),
+                 "clang" if config == "clang" else "")
+            for arch in ARCHES
+            for config in configs(arch, slow)]
+
+
+def tool(name, words, needs=""):
+    """A Python tool that takes --kernel and --jobs."""
+    program, *options = words.split()
+    return Step(name, lambda kernel, jobs: [run_check(name, [
+        sys.executable, "tools/cpuword", program, *options,
+        f"--kernel={kernel}", f"--jobs={jobs}"])], needs)
+
+
+def script(name, program):
+    return Step(name, lambda kernel, jobs: [run_check(name, [program])])
+
+
+def on_each(name, words, option="--arch", needs=""):
+    """A tool on each machine."""
+    return [tool(f"{name}/{arch}", f"{words} {option}={arch}", needs)
+            for arch in machine.ARCHES]
+
+
+# Kernels whose danger zone is checked, beside the default ones.
+OTHER_ZONES = [("x86_64", "centry"), ("x86_64", "distro"), ("x86_64", "gcov"),
+               ("x86_64", "kasan"), ("arm64", "distro"), ("arm64", "kasan"),
+               ("riscv", "distro"), ("riscv", "kasan")]
+
+# A step is a line: what a change is likely to break, and costs few kernels, is
+# in the first list. README.md and docs/testing.rst say what is in which.
+DAILY = [
+    *kunit(slow=False),
+    tool("dangerzone/selftest", "dangerzone --arch=all --selftest"),
+    *on_each("dangerzone", "dangerzone"),
+    script("checks", "tools/checks.sh"),
+    script("entry-text", "tools/entry_text.sh"),
+    *on_each("params", "params"),
+    *on_each("demo", "noise --check", "--guest"),
+    *on_each("torture-short", "torture --quick"),
+    tool("bench-short/x86_64", "bench --arch=x86_64 --quick --check"),
+]
+LONG = [
+    *kunit(slow=True),
+    *(tool(f"dangerzone/{arch}/{variant}",
+           f"dangerzone --arch={arch} --variant={variant}")
+      for arch, variant in OTHER_ZONES),
+    tool("mitigations", "mitigations"),
+    tool("tlbi", "tlbi"),
+    tool("setup", "setup-test"),
+    tool("litmus", "litmus", needs="litmus"),
+    tool("model", "model", needs="model"),
+    *on_each("torture", "torture"),
+    *on_each("selftests", "selftests", needs="selftests"),
+    *on_each("bench", "bench --check"),
+    tool("mutants", "mutants", needs="litmus model"),
+]
+
+
+def run_check(name, command):
+    """Runs a check that ends with totals of its own; one that prints none
+    counts as one test."""
+    log = LOGS / f"check-{name.replace('/', '-')}.log"
+    log.unlink(missing_ok=True)
+    result = Result(name)
+    started = time.monotonic()
+    status = common.run(name, command, log, cwd=ROOT)
+    result.seconds = time.monotonic() - started
+    lines = log.read_text(errors="replace").split("\n")
+    totals = TOTALS.match(next((l for l in reversed(lines) if l.strip()), ""))
+    if totals:
+        result.passed, result.failed, result.skipped = (
+            int(n or 0) for n in totals.groups())
+    elif status == 0:
+        result.passed = 1
+    if status != 0 and not result.failed:
+        result.failed = 1
+    if result.failed:
+        result.trouble = show_end(log)
+    print(f"{name}: {result.totals()}", flush=True)
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kernel", default=common.KERNELS[0])
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--long", action="store_true",
+                        help="what takes too long for every day")
+    parser.add_argument("--only", default="*", metavar="PATTERN",
+                        help="the steps whose name this matches")
+    args = parser.parse_args()
+    accelerator("")
+    steps = LONG if args.long else DAILY
+    chosen = [step for step in steps
+              if fnmatch.fnmatch(step.name, args.only)]
+    if not chosen:
+        die(f"no step matches {args.only}; valid: "
+            + " ".join(step.name for step in steps))
+    needs = {word for step in chosen for word in step.needs.split()}
+    if needs and subprocess.run([ROOT / "tools" / "setup.sh", *machine.ARCHES,
+                                 *sorted(needs)]).returncode:
+        sys.exit(1)
+    started = time.monotonic()
+    overlay.tree(args.kernel)
+    results = [Result("kernel tree", seconds=time.monotonic() - started)]
+    for number, step in enumerate(chosen, 1):
+        print(f"== {step.name}, step {number} of {len(chosen)}", flush=True)
+        results += step.run(args.kernel, args.jobs)
+    sys.exit(summary(results))
+

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Kernels: their configurations and builds."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+from host import common, overlay
+from host.arch import ARCHES
+from host.common import BUILD, LOGS, ROOT, die, must
+from host.results import show_end
+
+
+# An environment variable, see just_built().
+BUILT = "CPUWORD_BUILT"
+
+
+class Objects:
+    """How far make has come, by the object files that its output names; how
+    many there will be, it says when asked what it would do. It can be asked
+    once it has prepared the tree, and that is when the first is compiled."""
+
+    NAME = re.compile(r"^(?:set -e;  echo ')?  (?:CC|AS)(?: \[M\])? +"
+                      r"([^/\s]\S*\.o)\b", re.M)
+    # The first of these may be part of the preparation.
+    EARLY = ("arch/", "scripts/", "tools/")
+
+    def __init__(self, command, linux, log):
+        self.command = command
+        self.linux = linux
+        self.log = log
+        self.all = set()
+        self.answer = self.asked = None
+
+    def far(self):
+        """In words, None before there is something to say."""
+        done = set(self.NAME.findall(self.log.read_text(errors="replace")))
+        if not self.asked:
+            if all(name.startswith(self.EARLY) for name in done):
+                return None
+            self.answer = tempfile.TemporaryFile()
+            # It goes on (-k) where something is missing that is not built yet.
+            # Not all, but what is compiled (/): even with -n make would link,
+            # the rule for that being one with a +, while we do.
+            self.asked = subprocess.Popen(
+                [*self.command[:-1], "/", "-n", "-k"], cwd=self.linux,
+                stdin=subprocess.DEVNULL, stdout=self.answer,
+                stderr=subprocess.DEVNULL)
+        if not self.all:
+            if self.asked.poll() is None:
+                return f"{len(done)} files"
+            self.answer.seek(0)
+            self.all = done | set(self.NAME.findall(
+                self.answer.read().decode(errors="replace")))
+        # What make finds out as it links is not among them.
+        return f"{len(done & self.all)} of {len(self.all)} files"
+
+    def close(self):
+        if self.asked and self.asked.poll() is None:
+            common.kill_tree(self.asked.pid)
+            self.asked.wait()
+
+
+def make_variables(arch, config):
+    """What make is given to build a kernel, beside ARCH and O. With anything
+    else it would build all of it anew."""
+    prefix = ARCHES[arch].cross_compile
+    compiler = "clang" if config == "clang" else f"{prefix}gcc"
+    variables = [f"CROSS_COMPILE={prefix}"] if prefix else []
+    if ccache_works(compiler):
+        return [*variables, f"CC=ccache {compiler}", "HOSTCC=ccache gcc"]
+    return variables if config != "clang" else [*variables, f"CC={compiler}"]
+
+
+def config_files(arch, config):
+    """The configuration of a kernel, in parts, by their names in kunit/."""
+    # User-mode Linux has no SMP, and little else of what .kunitconfig asks
+    # for (which kunit.py insists on): its configuration stands alone.
+    files = [".kunitconfig"] if ARCHES[arch].qemu else []
+    files.append(f"configs/{arch}.config")
+    if config:
+        files.append(f"configs/variant-{config}.config")
+        # What only one architecture has of it.
+        own = f"configs/variant-{config}-{arch}.config"
+        if (ROOT / "kunit" / own).is_file():
+            files.append(own)
+    return files
+
+
+def write_config(arch, config, file, ours=True):
+    """Writes the configuration of a kernel, all parts in one: kunit.py takes
+    two values of an option for a mistake, and here a later part may change what
+    an earlier one says. It refuses what it does not find, such as our own
+    options in a kernel that is not ours."""
+    lines = {}
+    for part in config_files(arch, config):
+        for line in (ROOT / "kunit" / part).read_text().splitlines():
+            option = re.match(r"(?:# )?(CONFIG_\w+)[= ]", line)
+            if option and (ours or
+                           not option[1].startswith("CONFIG_CPUWORD")):
+                lines[option[1]] = f"{line}\n"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(lines.values()))
+
+
+def kernel_name(arch, config):
+    """Of the kernel with this configuration, in names of files."""
+    return f"{arch}-{config}" if config else arch
+
+
+class Kernel:
+    """The kernel with our suites built in for one architecture (and one
+    configuration, if not the default one)."""
+
+    def __init__(self, arch, kernel, jobs, config=""):
+        self.arch = arch
+        self.jobs = jobs
+        self.config = config
+        self.name = kernel_name(arch, config)
+        self.linux = BUILD / kernel / "linux"
+        self.build_dir = BUILD / kernel / f"kunit-{self.name}"
+        self.log = LOGS / f"kunit-{self.name}-build.log"
+        merged = BUILD / kernel / f"kunit-{self.name}.config"
+        write_config(arch, config, merged)
+        self.options = [f"--arch={arch}", f"--build_dir={self.build_dir}",
+                        f"--kunitconfig={merged}"]
+
+    def kunit_py(self, what, command, options, log, **kwargs):
+        # kunit.py's output reaches us as it comes, not when a buffer is full.
+        return common.run(what, [
+            sys.executable, "tools/testing/kunit/kunit.py", command,
+            *self.options, *options], log, cwd=self.linux,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"}, **kwargs)
+
+    def configure(self):
+        """True if that worked."""
+        self.log.unlink(missing_ok=True)
+        self.build_dir.mkdir(parents=True, exist_ok=True)
+        # Without it kunit.py configures anew, with what the tree now asks for.
+        (self.build_dir / "last_used_kunitconfig").unlink(missing_ok=True)
+        # GCC plugins, on by default where their headers are, defeat ccache.
+        if self.kunit_py(f"configuring {self.build_dir.name}", "config", [
+                "--kconfig_add=CONFIG_GCC_PLUGINS=n",
+                *(f"--make_options={variable}"
+                  for variable in make_variables(self.arch, self.config))],
+                self.log) == 0:
+            return True
+        show_end(self.log)
+        return False
+
+    def build(self):
+        """Configures and builds; True if that worked."""
+        started = time.monotonic()
+        built = False
+        if self.configure():
+            # kunit.py's "build" would keep to itself what make says.
+            objects = Objects(
+                ["make", f"ARCH={self.arch}", f"O={self.build_dir}",
+                 f"--jobs={self.jobs}",
+                 *make_variables(self.arch, self.config), "all"],
+                self.linux, self.log)
+            try:
+                built = common.run(f"building {self.build_dir.name}",
+                                   objects.command, self.log, cwd=self.linux,
+                                   far=objects.far) == 0
+            finally:
+                objects.close()
+            if not built:
+                show_end(self.log)
+        self.seconds = time.monotonic() - started
+        return built
+
+
+def ccache_works(compiler):
+    """Not where it cannot write its cache, for one."""
+    if not shutil.which("ccache"):
+        return False
+    with tempfile.TemporaryDirectory() as scratch:
+        return subprocess.run(
+            ["ccache", *compiler.split(), "-c", "-x", "c", "/dev/null", "-o",
+             f"{scratch}/x.o"], stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL).returncode == 0
+
+
+def just_built():
+    """Where run_tests.py, which started us, has built kernels from the tree as
+    it is: make takes a while to find out that there is nothing to do."""
+    return os.environ.get(BUILT, "").split(os.pathsep)
+
+
+# --- kernels ---
+
+class StockKernel(Kernel):
+    """The same kernel without us: the untouched tree, and our configuration
+    less our own options."""
+
+    def __init__(self, arch, kernel, jobs, config=""):
+        self.arch, self.jobs, self.config = arch, jobs, config
+        self.name = f"stock-{kernel_name(arch, config)}"
+        self.linux = BUILD / kernel / "stock"
+        self.build_dir = BUILD / kernel / self.name
+        self.log = LOGS / f"{self.name}-build.log"
+        merged = BUILD / kernel / f"{self.name}.config"
+        self.options = [f"--arch={arch}", f"--build_dir={self.build_dir}",
+                        f"--kunitconfig={merged}"]
+        if not self.linux.is_dir():
+            unpack_stock(kernel, self.linux)
+        write_config(arch, config, merged, ours=False)
+
+
+def unpack_stock(kernel, tree):
+    unpacked = tree.with_suffix(".unpack")
+    shutil.rmtree(unpacked, ignore_errors=True)
+    unpacked.mkdir(parents=True)
+    must("unpacking the stock kernel",
+         ["tar", "-xJmf", f"/usr/src/linux-source-{kernel}.tar.xz", "-C",
+          unpacked, "--strip-components=1"], LOGS / "stock-tree.log")
+    unpacked.rename(tree)
+
+
+def build_kernel(arch, kernel, jobs, stock=False, config=""):
+    """Builds our kernel, or the stock one; returns it."""
+    if not stock:
+        overlay.tree(kernel)
+    built = (StockKernel if stock else Kernel)(arch, kernel, jobs, config)
+    if (str(built.build_dir) not in just_built() and
+            not built.build()):
+        die(f"the kernel does not build; see {built.log}")
+    return built

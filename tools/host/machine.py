@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Machines: QEMU."""
+
+import os
+import re
+import select
+import shlex
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from host import arch as kunit_arch
+from host.common import Progress, die
+from host.results import SPLAT
+
+
+def accelerator(arch):
+    """QEMU's accelerator. /dev/kvm can be there and yet hang the guest: KVM is
+    for who asks for it, and for the host's own architecture."""
+    wanted = os.environ.get("ACCEL", "tcg")
+    if wanted not in ("tcg", "kvm"):
+        die(f"ACCEL={wanted} is not supported; valid: tcg kvm")
+    return wanted if arch == os.uname().machine else "tcg"
+
+
+@dataclass
+class Arch:
+    name: str
+    image: str
+    qemu: str
+    machine: list
+    append: str
+    # Round-robin emulation, the CPUs that wait giving way at once, makes an
+    # IPI round trip microseconds; threads that share the host's few CPUs,
+    # milliseconds. (riscv's emulated pause does not give way.)
+    tcg: str = "tcg,thread=single"
+
+    @property
+    def cross(self):
+        return kunit_arch.ARCHES[self.name].cross_compile
+
+
+ARCHES = {arch.name: arch for arch in (
+    Arch("x86_64", "arch/x86/boot/bzImage", "qemu-system-x86_64",
+         ["-machine", "q35", "-cpu", "max", "-bios", "qboot.rom"],
+         # To its watchdog an emulated clock looks unstable, whenever the host
+         # was busy elsewhere; and then no tick ever stops.
+         "console=ttyS0 tsc=reliable"),
+    Arch("arm64", "arch/arm64/boot/Image", "qemu-system-aarch64",
+         ["-machine", "virt", "-cpu", "max,pauth-impdef=on"],
+         "console=ttyAMA0"),
+    Arch("riscv", "arch/riscv/boot/Image", "qemu-system-riscv64",
+         ["-machine", "virt", "-cpu", "rv64", "-bios", "default"],
+         "console=ttyS0", tcg="tcg"),
+)}
+
+
+# Emulated, the TSC is the host's. On a busy host the kernel would measure any
+# other frequency, and find its timer not working.
+MHZ = re.search(r"cpu MHz\s*: ([\d.]+)", Path("/proc/cpuinfo").read_text())
+CLOCK = "no_timer_check" + (
+    f" tsc_early_khz={float(MHZ[1]) * 1000:.0f}" if MHZ else "")
+
+# It warns that an isolated CPU's tick is three seconds late, which on a host
+# that has not run the emulated CPU for so long is the host's fault.
+LATE_TICK = "sched_tick_remote"
+
+
+# --- QEMU ---
+
+def boot(what, arch, image, initramfs, append, log, timeout, accel=None,
+         cpus=4, machine="", stop=None, isolate=True, at_end=None):
+    """Boots image and returns the console's lines up to the guest's "@@ bye",
+    or to when stop() was true. With isolate all CPUs but the first are isolated.
+    at_end() is called after "@@ bye", while the guest still runs.
+
+    Everything goes to log. A kernel that complains, a machine that stops short
+    and one that takes longer than timeout seconds are a line each, and the end.
+    """
+    name = accelerator(arch.name)
+    accel = accel or ["-accel", arch.tcg if name == "tcg" else name]
+    isolated = f"nohz_full=1-{cpus - 1}" if isolate else ""
+    # No more than warnings on the console, since it is slow, and no less.
+    command = [arch.qemu, *arch.machine,
+               *(["-machine", machine] if machine else []),
+               *accel, "-smp", str(cpus),
+               "-m", f"{1 + cpus // 16}G",
+               "-nodefaults", "-no-reboot", "-display", "none",
+               "-serial", "stdio", "-kernel", str(image),
+               "-initrd", str(initramfs), "-append",
+               f"{arch.append} {isolated} kunit.enable=0 loglevel=5 "
+               f"panic=-1 {append}"]
+    lines, rest, splat = [], b"", None
+    log.parent.mkdir(parents=True, exist_ok=True)
+    progress = Progress(what)
+    result = "failed"
+    with open(log, "wb") as out:
+        out.write(f"$ {shlex.join(command)}\n".encode())
+        out.flush()
+        qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT)
+        try:
+            while "@@ bye" not in lines:
+                if stop and stop():
+                    result = "interrupted"
+                    break
+                if progress.seconds() > timeout:
+                    result = splat or "hung"
+                    break
+                progress.tick()
+                if not select.select([qemu.stdout], [], [], 1)[0]:
+                    continue
+                data = os.read(qemu.stdout.fileno(), 65536)
+                if not data:
+                    result = splat or "stopped early"
+                    break
+                out.write(data)
+                *new, rest = (rest + data).split(b"\n")
+                for line in new:
+                    lines.append(line.decode(errors="replace").rstrip("\r"))
+                    progress.line(lines[-1])
+                    found = (SPLAT.search(lines[-1]) and
+                             LATE_TICK not in lines[-1])
+                    splat = splat or found and lines[-1].strip()
+            else:
+                if at_end:
+                    at_end()
+                result = splat or "done"
+        finally:
+            qemu.kill()
+            qemu.wait()
+    progress.done(result)
+    if result not in ("done", "interrupted"):
+        die(f"{what}: {result}; see {log}")
+    errors = [line for line in lines if line.startswith("@@ error")]
+    if errors:
+        die(f"{what}: {errors[0][9:]}; see {log}")
+    return lines
+
+
+def boot_anyway(what, arch, image, initramfs, append, log, timeout, **how):
+    """As boot(), but where that is the end: returns the console's lines as far
+    as they go, and whether it came to a good end. It has said if not."""
+    try:
+        return boot(what, arch, image, initramfs, append, log, timeout,
+                    **how), True
+    except SystemExit as error:
+        # Not Ctrl-C's end.
+        if error.code != 1:
+            raise
+    text = log.read_text(errors="replace")
+    return [line.rstrip("\r") for line in text.split("\n")], False

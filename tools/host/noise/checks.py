@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What has to hold of a run in a guest."""
+
+from collections import Counter
+
+from host.noise.sources import DEFERRABLE, EXPECTED, REMAINS
+
+
+class Checks:
+    def __init__(self, arch, times):
+        self.remains = REMAINS[arch]
+        self.expected = {load: n * times for load, n in EXPECTED[arch].items()}
+        self.passed = self.failed = 0
+
+    def __call__(self, ok, text):
+        if ok:
+            self.passed += 1
+        else:
+            self.failed += 1
+            print(f"FAILED: {text}")
+
+    def may_remain(self, name, load):
+        loads = self.remains.get(name, ())
+        return loads is None or load in loads
+
+    def off(self, run):
+        for load, m in run.loads.items():
+            least = self.expected.get(load, 0)
+            for cpu in run.isolated:
+                n = m.deferrable(cpu)
+                self(n >= least, f"off, {load}: CPU {cpu} was sent {n} that "
+                                 f"can be deferred, at least {least} expected")
+
+    def on(self, run):
+        for load, m in run.loads.items():
+            total = 0
+            for cpu in run.isolated:
+                # A CPU that one of those that remain (or a timer) has called
+                # into the kernel cannot defer just then.
+                others = sum(n for name, n in m.by_source(cpu).items()
+                             if self.may_remain(name, load))
+                excused = min(m.deferred[cpu]["refused"],
+                              others + sum(m.timers[cpu].values()))
+                total += excused
+                self.few(excused, f"on, {load}: sent to CPU {cpu}",
+                         m.deferrable(cpu), m, m.sent[cpu])
+                self.few(excused, f"on, {load}: calls queued for CPU {cpu}",
+                         self.deferrable(m, m.queued[cpu]), m, m.queued[cpu])
+                strange = Counter({
+                    key: n for key, n in m.sent[cpu].items()
+                    if m.source(*key) not in DEFERRABLE and
+                    not self.may_remain(m.source(*key), load)})
+                self(not strange, f"on, {load}: CPU {cpu} was sent what should "
+                                  "not be there" + self.worst(strange))
+            # Does not hang on what the firmware counts.
+            self.few(total, f"on, {load}: fences asked for",
+                     self.deferrable(m, m.calls), m, m.calls)
+
+    @staticmethod
+    def deferrable(m, sent):
+        return sum(n for (_, frames), n in sent.items()
+                   if m.source("function call", frames) in DEFERRABLE)
+
+    def few(self, most, what, n, m, sent):
+        """That n, so many of what was sent, is what can be excused."""
+        self(n <= most, f"{what}: {n} that can be deferred, "
+             f"{most or 'none'} expected" + self.worst(Counter({
+                 (kind, frames): n for (kind, frames), n in sent.items()
+                 if m.source("function call", frames) in DEFERRABLE})))
+
+    @staticmethod
+    def worst(sent):
+        """In words, the most frequent of these."""
+        for (kind, frames), n in sent.most_common(1):
+            return f": {n} times {kind}: {' < '.join(frames[:6])}"
+        return ""
+
+    def statistics(self, title, run):
+        """That the senders traced explain what was received: or something
+        would be hidden. (IPIs that meet on their way are received as one.)"""
+        for load, m in run.loads.items():
+            for cpu in run.isolated:
+                pairs = [(kind, m.interrupts[cpu][kind])
+                         for kind in ("function call", "reschedule")]
+                pairs += m.fences[cpu].items()
+                for kind, received in pairs:
+                    sent = m.sent_of_kind(kind, cpu)
+                    if kind == "reschedule":
+                        # x86 and riscv also wake an idle CPU in this way, and
+                        # arm64 runs irq_work.
+                        sent += m.sent_of_kind("irq_work", cpu)
+                    self(received <= sent,
+                         f"{title}, {load}: CPU {cpu} received {received} "
+                         f"{kind}s, but {sent} were seen to be sent")
+                self(m.loops[cpu] > 0 and m.running[cpu],
+                     f"{title}, {load}: the spinner on CPU {cpu} did not run")
+        for load, why in run.skipped.items():
+            self(False, f"{title}, {load} was left out: {why}")
+
+    def result(self):
+        print(f"\n{self.passed} passed, {self.failed} failed")
+        return 1 if self.failed else 0

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Who sends what reaches an isolated CPU, by the stacks of its senders."""
+
+import re
+
+# The SBI's remote fence functions, and the same as the firmware counts them.
+FENCES = {0: "fence.i", 1: "sfence.vma", 2: "sfence.vma.asid"}
+
+# What is in /proc/interrupts, by description.
+INTERRUPTS = [("function call", re.compile("function call", re.I)),
+              ("reschedule", re.compile("rescheduling", re.I)),
+              ("TLB shootdown", re.compile("TLB shootdown", re.I)),
+              ("irq_work", re.compile("irq work", re.I)),
+              ("timer", re.compile("timer", re.I))]
+
+# A stack trace begins with how an IPI is sent, which says nothing ...
+PLUMBING = re.compile(
+    r"^(trace_event_raw_event_|__traceiter_|__?smp_call|smp_call_function|"
+    r"on_each_cpu_cond_mask|generic_exec_single|__irq_work_queue_local|"
+    r"irq_work_queue|resched_curr|__resched_curr|"
+    r"__sbi_ecall|__sbi_rfence_v02|sbi_remote_)")
+
+# ... and below an interrupt it goes on with what that happened to interrupt,
+# which is not its cause, and below a system call with its way in.
+INTERRUPTED = re.compile(
+    r"^(asm_sysvec_|asm_common_interrupt|el1h_64_|el0t_64_irq|call_on_irq|"
+    r"handle_riscv_irq|do_irq|ret_from_exception|ret_from_fork|ksys_|__x64_sys|"
+    r"__arm64_sys|__riscv_sys|__se_sys|vfs_write|kthread$|do_idle)")
+
+# Who sends, by name: the first of these that is in the sender's stack, which is
+# written "|frame|frame|". DEFERRABLE change what the kernel alone uses; to the
+# others a CPU has to answer at once.
+DEFERRABLE = {
+    "text patching":
+        r"\|(text_poke_(bp_batch|finish|sync\w*)|arch_jump_label_transform\w*|"
+        r"arch_static_call_transform|arch_(dis)?arm_kprobe|"
+        r"arch_(un)?optimize_kprobes?)\|",
+    "set_memory":
+        r"\|(_*change_page_attr\w*|_*set_memory\w*|set_direct_map_\w+)\|",
+    "vmalloc purge": r"\|(__purge_vmap_area_lazy|_?vm_unmap_aliases\w*)\|",
+    "percpu": r"\|pcpu_\w+\|",
+    "instruction cache":
+        r"\|(flush_icache_\w+|kick_all_cpus_sync\w*|patch_text_\w+)\|",
+    "ftrace barrier": r"\|(ftrace_modify_all_code|update_ftrace_function)\|",
+}
+
+OTHERS = {
+    # The flush of a split: the two sizes may not meet.
+    "page split": r"^\|(flush_tlb_all\|)?"
+                  r"(__change_page_attr\w*|_*split_large_page)\|",
+    "stop_machine": r"\|(stop_machine\w*|multi_cpu_stop|cpu_stop_queue_work|"
+                    r"stop_one_cpu\w*|cpu_stopper_thread)\|",
+    "tick": r"\|tick_nohz_\w+\|",
+    "work on each CPU": r"\|(schedule_on_each_cpu|queue_work_on|__queue_work)\|",
+    "RCU": r"\|((synchronize_)?s?rcu_\w+|sync_rcu_\w+|call_rcu\w*|"
+           r"force_qs_rnp)\|",
+    "user TLB": r"\|(flush_tlb_mm_range|arch_tlbbatch_flush|flush_tlb_page|"
+                r"ptep_clear_flush\w*)\|",
+    "perf": r"\|(perf_\w+|event_function_call)\|",
+    "timer": r"\|(hrtimers?_\w+|clock_was_set\w*|add_timer_on|"
+             r"wake_up_nohz_cpu|get_nohz_timer_target)\|",
+}
+
+SOURCES = [(name, re.compile(pattern)) for name, pattern in
+           [("page split", OTHERS["page split"]), *DEFERRABLE.items(),
+            *OTHERS.items()]]
+
+# riscv: only there, and then, set_memory flushes at once on our kernel.
+SPLIT = ("flush_tlb_all", "__set_memory")
+
+# What may still arrive with deferral on: source, and the loads it may be in
+# (None: in all of them). Everything else is a failure of --check.
+#
+# - A page split is not deferrable: CPUs may not hold both sizes.
+# - arm64 changes kprobes under stop_machine(), riscv also ftrace: a rendezvous.
+#   On riscv, where it takes long, the tick may start, and RCU ask.
+RENDEZVOUS = {"kprobe", "ftrace"}
+
+REMAINS = {
+    "x86_64": {"page split": None},
+    "arm64": {"stop_machine": {"kprobe"}},
+    "riscv": {"page split": None, "stop_machine": RENDEZVOUS,
+              "tick": RENDEZVOUS, "RCU": RENDEZVOUS},
+}
+
+# At least so many that can be deferred reach each isolated CPU with deferral
+# off, in COUNTS; those that are not here send none. arm64's flushes of kernel
+# translations are broadcasts, and its kprobes change under stop_machine().
+EXPECTED = {
+    "x86_64": {"static-key": 1000, "vmalloc": 100, "module": 100, "bpf": 20,
+               "setmem": 100, "kprobe": 50, "ftrace": 1000, "percpu": 100},
+    "arm64": {"static-key": 500, "module": 100, "bpf": 300, "ftrace": 100},
+    "riscv": {"static-key": 100, "vmalloc": 50, "module": 50, "bpf": 50,
+              "setmem": 20, "kprobe": 20, "ftrace": 20, "percpu": 50},
+}
+
+
+def cause(stack):
+    frames = []
+    for frame in stack:
+        if INTERRUPTED.match(frame):
+            break
+        if frames or not PLUMBING.match(frame):
+            # Compilers split functions; and modules are gone by now.
+            frames.append(frame.split(".")[0].split(" ")[0])
+    return tuple(frames)
+
+
+def source(kind, frames, ours=False):
+    """The name of who sent it; ours says that it was our kernel."""
+    if ours and frames[:2] == SPLIT:
+        return "page split"
+    stack = f"|{'|'.join(frames)}|"
+    for name, pattern in SOURCES:
+        # Those two kinds say themselves that nothing of ours is in them.
+        if (pattern.search(stack) and not
+                (name in DEFERRABLE and kind in ("reschedule", "irq_work"))):
+            return name
+    return {"reschedule": "scheduler", "irq_work": "irq_work"}.get(kind, "other")

@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Lays this repository over a kernel tree and applies patches/<version>/series.
+"""
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from host import common
+from host.common import ROOT, die
+
+# Where each part of the repository goes in a kernel tree.
+LAYOUT = {
+    "Kconfig": "kernel/cpuword/Kconfig",
+    "core": "kernel/cpuword",
+    "include": "include",
+    "arch": "arch",
+    "kunit": "kernel/cpuword/kunit",
+    "torture": "kernel/cpuword/torture",
+    "docs": "Documentation/core-api/cpuword",
+}
+# What editors and failed patches leave behind.
+LITTER = re.compile(r"~$|\.(orig|rej|swp|pyc)$|^\.#|^__pycache__$")
+
+
+def read(path):
+    """(content, mode) of a file, None where there is none."""
+    try:
+        return path.read_bytes(), path.stat().st_mode & 0o777
+    except FileNotFoundError:
+        return None
+
+
+def write(path, file):
+    """Creates, replaces or (file is None) removes; never leaves half a file."""
+    if file is None:
+        path.unlink(missing_ok=True)
+        return
+    content, mode = file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temp = path.with_name(f".{path.name}.new")
+    try:
+        temp.write_bytes(content)
+        temp.chmod(mode)
+        temp.replace(path)
+    except OSError:
+        temp.unlink(missing_ok=True)
+        raise
+
+
+def prune(directory, top):
+    """Removes directory and the parents that this leaves empty, up to top."""
+    while directory != top:
+        try:
+            directory.rmdir()
+        except OSError:
+            return
+        directory = directory.parent
+
+
+def overlay():
+    """{path in the kernel tree: (content, mode)} of all files we add."""
+    files = {}
+    for source, target in LAYOUT.items():
+        source, target = ROOT / source, Path(target)
+        found = [source] if source.is_file() else sorted(source.rglob("*"))
+        for path in found:
+            relative = path.relative_to(source)
+            if path.is_file() and not any(map(LITTER.search, relative.parts)):
+                files[str(target / relative)] = read(path)
+    if not files:
+        die(f"nothing to lay over a kernel tree in {ROOT}")
+    return files
+
+
+def series(version):
+    """The patches in order; none is fine."""
+    directory = ROOT / "patches" / version
+    try:
+        lines = (directory / "series").read_text().splitlines()
+    except FileNotFoundError:
+        return []
+    names = [line.split("#")[0].split() for line in lines]
+    patches = [directory / name[0] for name in names if name]
+    for patch in patches:
+        if not patch.is_file():
+            die(f"{patch.relative_to(ROOT)} is in the series but not there")
+    return patches
+
+
+def touched(patches):
+    """The paths which the patches change, create or delete."""
+    paths = set()
+    for patch in patches:
+        text = patch.read_text(errors="surrogateescape")
+        pairs = re.findall(r"^--- (\S+).*\n\+\+\+ (\S+)", text, re.M)
+        if not pairs:
+            die(f"{patch.relative_to(ROOT)} holds no change")
+        for name in (name for pair in pairs for name in pair):
+            if name != "/dev/null":
+                paths.add(name.split("/", 1)[-1])
+    return paths
+
+
+def patched(patches, originals):
+    """{path: (content, mode) or None} once the whole series is applied to
+    originals, computed aside so that a patch which does not apply leaves no
+    trace. Exact context only: a hunk that needs fuzz has to be looked at."""
+    if patches and not shutil.which("patch"):
+        die("patch(1) is needed; install the package patch")
+    with tempfile.TemporaryDirectory(prefix="cpuword-") as scratch:
+        scratch = Path(scratch)
+        for path, original in originals.items():
+            if original:
+                write(scratch / path, original)
+        for patch in patches:
+            result = subprocess.run(
+                ["patch", "-p1", "--fuzz=0", "--forward", "--batch",
+                 "--no-backup-if-mismatch", "--reject-file=-",
+                 "-d", scratch, "-i", patch],
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                errors="replace", env={**os.environ, "LC_ALL": "C"})
+            if result.returncode:
+                die(f"{patch.relative_to(ROOT)} does not apply: "
+                    + failure(result.stdout))
+        return {path: read(scratch / path) for path in originals}
+
+
+def failure(output):
+    """The line of patch(1)'s output that says what went wrong, and the file."""
+    file = ""
+    for line in output.splitlines():
+        name = re.match(r"patching file (\S+)|can't find file to patch", line)
+        if name and not name[1]:
+            name = re.search(r"^\|\+\+\+ [^/]+/(\S+)", output, re.M)
+            return f"{name[1] if name else 'its file'} is not there"
+        if name:
+            file = f"{name[1]}: "
+        elif re.search(r"FAILED|malformed|previously applied", line):
+            return file + line.strip()
+    return " ".join(output.split())
+
+
+def planned(version, original):
+    """The files to add, the patches, and the files that those change as
+    original(path) gives them."""
+    added = overlay()
+    patches = series(version)
+    paths = touched(patches)
+    for path in sorted(paths & added.keys()):
+        die(f"a patch changes {path}, which the repository adds itself")
+    return added, patches, {path: original(path) for path in sorted(paths)}
+
+
+# --- our own tree ---
+
+class Tree:
+    """build/<version>: linux/ is the tree, orig/ has the files which patches
+    changed as they were, and overlay.json says which files are ours. Both are
+    written before the tree is: an interrupted run leaves nothing unknown."""
+
+    def __init__(self, version):
+        self.version = version
+        self.tarball = Path(f"/usr/src/linux-source-{version}.tar.xz")
+        self.base = common.BUILD / version
+        self.linux = self.base / "linux"
+        self.orig = self.base / "orig"
+        self.state_file = self.base / "overlay.json"
+        self.written = self.removed = 0
+
+    def load(self):
+        try:
+            state = json.loads(self.state_file.read_text())
+            return state["tarball"], set(state["ours"])
+        except (OSError, ValueError, KeyError):
+            return None, set()
+
+    def save(self, identity, ours):
+        state = {"tarball": identity, "ours": sorted(ours)}
+        write(self.state_file, (json.dumps(state, indent=1).encode(), 0o644))
+
+    def unpack(self, identity):
+        unpacked, old = self.base / ".unpack", self.base / ".old"
+        log = common.LOGS / "tree.log"
+        for leftover in (unpacked, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        unpacked.mkdir()
+        try:
+            # -m: files dated now. With the dates of the tarball, make would
+            # take what it built from an older one for up to date.
+            if common.run(f"unpacking {self.tarball.name}",
+                          ["tar", "-xJmf", self.tarball, "-C", unpacked,
+                           "--strip-components=1"], log):
+                die(f"cannot unpack {self.tarball}; see {log}")
+            self.state_file.unlink(missing_ok=True)
+            shutil.rmtree(self.orig, ignore_errors=True)
+            if self.linux.exists():
+                self.linux.rename(old)
+            unpacked.rename(self.linux)
+            self.save(identity, set())
+        finally:
+            for leftover in (unpacked, old):
+                shutil.rmtree(leftover, ignore_errors=True)
+
+    def update(self, path, file):
+        if read(self.linux / path) == file:
+            return
+        write(self.linux / path, file)
+        if file is None:
+            prune((self.linux / path).parent, self.linux)
+            self.removed += 1
+        else:
+            self.written += 1
+
+    def lay(self):
+        try:
+            stat = self.tarball.stat()
+        except FileNotFoundError:
+            die(f"{self.tarball} is missing; run: make setup")
+        identity = [stat.st_size, stat.st_mtime_ns]
+        if self.load()[0] != identity or not self.linux.is_dir():
+            self.unpack(identity)
+        _, ours = self.load()
+
+        def original(path):
+            if path in ours:
+                return None
+            return read(self.orig / path) or read(self.linux / path)
+
+        added, patches, originals = planned(self.version, original)
+        for path in added:
+            if path not in ours and (self.linux / path).exists():
+                die(f"{path} is a file of the kernel's: change it in patches/")
+        changed = patched(patches, originals)
+        new = added.keys() | {p for p in changed if not originals[p]}
+
+        for path, file in originals.items():
+            if file and not (self.orig / path).exists():
+                write(self.orig / path, file)
+        self.save(identity, ours | new)
+
+        for path, file in {**added, **changed}.items():
+            self.update(path, file)
+        for path in ours - new:
+            self.update(path, None)
+        for saved in [p for p in self.orig.rglob("*") if p.is_file()]:
+            path = str(saved.relative_to(self.orig))
+            if path not in originals:
+                self.update(path, read(saved))
+                saved.unlink()
+                prune(saved.parent, self.orig)
+        self.save(identity, new)
+
+
+def tree(version):
+    common.check_kernel(version)
+    this = Tree(version)
+    this.base.mkdir(parents=True, exist_ok=True)
+    with open(this.base / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        this.lay()
+    print(f"{this.linux.relative_to(ROOT)}: {this.written} files written, "
+          f"{this.removed} removed")
+
+
+# --- a tree of the user's ---
+
+def kernel_version(kdir):
+    """The supported version that the tree in kdir is of."""
+    if not kdir.is_dir():
+        die(f"{kdir} is not a directory")
+    makefile = read(kdir / "Makefile")
+    found = dict(re.findall(rb"^(VERSION|PATCHLEVEL) *= *(\d+)",
+                            makefile[0] if makefile else b"", re.M))
+    if len(found) < 2 or not all((kdir / name).is_file()
+                                 for name in ("Kconfig", "Kbuild")):
+        die(f"{kdir} is not a kernel source tree")
+    version = f"{found[b'VERSION'].decode()}.{found[b'PATCHLEVEL'].decode()}"
+    if version not in common.KERNELS:
+        die(f"{kdir} is Linux {version}; supported: "
+            + " ".join(common.KERNELS))
+    return version
+
+
+def check_writable(path):
+    """write() needs the directory, or the closest one there is."""
+    directory = path.parent
+    while not directory.is_dir():
+        directory = directory.parent
+    if not os.access(directory, os.W_OK | os.X_OK):
+        die(f"{directory} is not writable")
+
+
+def apply(kdir):
+    if not kdir:
+        die("which kernel tree? make apply KDIR=path")
+    kdir = Path(kdir)
+    version = kernel_version(kdir)
+    added, patches, originals = planned(version, lambda p: read(kdir / p))
+    for path in added:
+        if (kdir / path).exists():
+            die(f"{kdir / path} exists already: is cpuword in this tree?")
+    for path, original in originals.items():
+        if original and b"cpuword" in original[0].lower():
+            die(f"{kdir / path} mentions cpuword already")
+    changed = patched(patches, originals)
+    for path in [*added, *changed]:
+        check_writable(kdir / path)
+
+    done = []
+    try:
+        for path, file in {**added, **changed}.items():
+            done.append(path)
+            write(kdir / path, file)
+    except BaseException as error:
+        for path in reversed(done):
+            write(kdir / path, originals.get(path))
+            prune((kdir / path).parent, kdir)
+        if isinstance(error, OSError):
+            die(f"{error}; {kdir} is as it was")
+        raise
+    print(f"{kdir}: Linux {version}, {len(added)} files added, "
+          f"{len(changed)} changed")
