@@ -3,19 +3,24 @@
 # cpuword, host side. "make" lists the targets. The kernel code is built by
 # core/Makefile and kunit/Makefile, inside the kernel tree.
 
-ARCHES  := x86_64 arm64 riscv
-KERNELS := 6.12
+# An architecture is a folder; those that QEMU boots have a [machine] in its
+# arch.toml. A kernel is a series of patches.
+ALL     := $(patsubst tools/arch/%/arch.toml,%,$(sort $(wildcard tools/arch/*/arch.toml)))
+ARCHES  := $(patsubst tools/arch/%/arch.toml,%,\
+	   $(shell grep -l '^\[machine\]' $(sort $(wildcard tools/arch/*/arch.toml))))
+KERNELS := $(patsubst patches/%/series,%,$(sort $(wildcard patches/*/series)))
 
 # setup installs for every architecture unless one is named.
 SETUP_ARCHES := $(or $(ARCH),$(ARCHES))
 ARCH    ?= x86_64
-KERNEL  ?= 6.12
+KERNEL  ?= $(firstword $(KERNELS))
 JOBS    ?= $(shell nproc)
 VARIANT ?= default
 
-# KUnit alone runs in user-mode Linux as well; some do all at once.
-VALID := $(ARCHES) \
-	$(if $(filter demo bench dangerzone torture selftests,$(MAKECMDGOALS)),,um) \
+# KUnit needs no machine, port-check takes what is not there yet; some do all at
+# once.
+VALID := $(if $(filter demo bench dangerzone torture selftests,$(MAKECMDGOALS)),$(ARCHES),$(ALL)) \
+	$(if $(filter port-check,$(MAKECMDGOALS)),$(ARCH)) \
 	$(if $(filter bench dangerzone torture,$(MAKECMDGOALS)),all)
 ifeq ($(and $(filter $(VALID),$(ARCH)),$(filter 1,$(words $(ARCH)))),)
 $(error ARCH=$(ARCH) is not supported here; valid: $(strip $(VALID)))
@@ -40,11 +45,11 @@ noise_args = $(if $(LOAD),--load "$(LOAD)") $(if $(COUNT),--count "$(COUNT)") \
 test_args = --kernel $(KERNEL) --jobs $(JOBS) $(if $(ONLY),--only "$(ONLY)")
 
 .PHONY: help setup tree kunit demo noise bench litmus model dangerzone mutants \
-	selftests torture test test-long apply clean
+	selftests torture test test-long port-check apply clean
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 	@echo
-	@echo "ARCH is one of $(ARCHES) (for kunit also um): $(ARCH)"
+	@echo "ARCH is one of $(ARCHES) (for kunit also $(filter-out $(ARCHES),$(ALL))): $(ARCH)"
 	@echo "demo and noise take LOAD= (a list), COUNT=, THRESHOLD= (us), OUT= (a directory)"
 	@echo "noise takes SECONDS= (a load), CPUS= (a list), MODULE= (a path) as well"
 	@echo "bench takes ARCH=all and PARTS= (of getpid,entry,broadcast,sources,grace)"
@@ -110,6 +115,10 @@ test: ## what a change is likely to break; what CI runs
 test-long: ## all the other tests
 	@tools/setup.sh $(ARCHES)
 	@tools/cpuword test $(test_args) --long
+
+port-check: ## what ARCH, an architecture that is there or new, still lacks
+	@tools/setup.sh apply
+	@tools/cpuword port-check --kernel $(KERNEL) --arch "$(ARCH)"
 
 apply: ## lay cpuword over a kernel tree of yours: KDIR=<path>
 	@tools/setup.sh apply

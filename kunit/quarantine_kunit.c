@@ -19,12 +19,10 @@
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
-#ifdef CONFIG_RISCV
-#include <asm/sbi.h>
-#endif
 #include <trace/events/kmem.h>
 #include <trace/events/vmalloc.h>
 
+#include "arch.h"
 #include "usermode.h"
 
 /* More than HELD_MAX_PURGES and HELD_MAX_AREAS in mm/vmalloc.c. */
@@ -123,21 +121,11 @@ static struct vrange *range_open_broadcast(struct kunit *test)
 	return range_open(test);
 }
 
-/* An IPI; else the hook does not run, and what a CPU owes it goes on owing. */
-static bool strict_flush_interrupts(void)
-{
-#ifdef CONFIG_RISCV
-	/* The firmware does, but that is not what Linux counts. */
-	if (riscv_use_sbi_for_rfence())
-		return false;
-#endif
-	return !IS_ENABLED(CONFIG_HAVE_CPUWORD_TLBI);
-}
-
 /* Everything has been flushed on every CPU. */
 static void range_expect_flushed(struct kunit *test, struct vrange *r)
 {
-	if (!strict_flush_interrupts()) {
+	/* Without an IPI the hook does not run: what a CPU owes it goes on owing. */
+	if (!arch_strict_flush_interrupts()) {
 		KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(r->user), r->interrupts);
 		atomic_long_andnot(CPUWORD_TLB, cpuword_of(r->user->cpu));
 	} else {

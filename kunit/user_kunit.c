@@ -13,10 +13,7 @@
 #include <linux/kthread.h>
 #include <linux/rcupdate.h>
 
-#ifdef CONFIG_RISCV
-#include <asm/cpu_ops.h>
-#endif
-
+#include "arch.h"
 #include "usermode.h"
 
 #define BOTH		(CPUWORD_TLB | CPUWORD_ISYNC)
@@ -422,15 +419,12 @@ static int defer_to_all(void *stop)
 	return 0;
 }
 
-/* riscv's firmware refuses to start a hart that is still on its way down. */
 static void wait_until_stopped(int cpu)
 {
-#if defined(CONFIG_RISCV) && defined(CONFIG_HOTPLUG_CPU)
 	unsigned long end = jiffies + HOLD_JIFFIES;
 
-	while (!cpu_ops->cpu_is_stopped(cpu) && time_before(jiffies, end))
+	while (!arch_cpu_stopped(cpu) && time_before(jiffies, end))
 		msleep(20);
-#endif
 }
 
 static void offline_cpu_refuses_and_owes_nothing(struct kunit *test)
@@ -455,9 +449,10 @@ static void offline_cpu_refuses_and_owes_nothing(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, cpumask_test_cpu(cpu, cpu_online_mask), true);
 		if (i)
 			continue;
-		/* And back up it takes work as before. */
+		/* And back up it takes work as before, if it is tracked. */
 		user = cpuword_user_start(test, cpu);
-		KUNIT_EXPECT_TRUE(test, cpuword_defer(cpu, BOTH));
+		KUNIT_EXPECT_EQ(test, cpuword_defer(cpu, BOTH),
+				context_tracking_enabled_cpu(cpu));
 		kunit_release_action(test, cpuword_user_stop, user);
 	}
 	kthread_stop(load);

@@ -12,6 +12,7 @@
 
 #include <asm/cpuword.h>
 
+#include "arch.h"
 #include "window.h"
 
 static void window_close(void *data)
@@ -128,14 +129,7 @@ void cpuword_window_defer(struct kunit *test, struct cpuword_window *w, unsigned
  */
 bool cpuword_every_entry_flushes(void)
 {
-#ifdef CONFIG_X86
-	return boot_cpu_has(X86_FEATURE_PTI) && !boot_cpu_has(X86_FEATURE_PCID);
-#elif defined(CONFIG_ARM64)
-	/* QEMU's TCG has no ASIDs in its TLB: it flushes when KPTI switches them. */
-	return arm64_kernel_unmapped_at_el0();
-#else
-	return false;
-#endif
+	return arch_every_entry_flushes();
 }
 
 /**

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Installs what is missing on a Debian machine, by package name:
-#   tools/setup.sh [um|x86_64|arm64|riscv ...]      all of them by default
+#   tools/setup.sh [architecture ...]	those of tools/arch; all by default
 #   tools/setup.sh noise	what `make noise` needs, on any machine
 #   tools/setup.sh litmus	herd7, into build/tools/herd
 #   tools/setup.sh model	cbmc, into build/tools/cbmc, and little else
@@ -20,6 +20,8 @@ cd "$(dirname "$0")/.." || exit 1
 export LC_ALL=C		# we look at what apt says
 
 kernel=6.12
+arches=(tools/arch/*)
+arches=("${arches[@]#tools/arch/}")
 # Older ones lose a race when a CPU patches text that another one executes: an
 # SMP x86 guest dies at boot with "Oops: int3".
 qemu_minimum=8.1
@@ -100,6 +102,21 @@ need_gnuplot() {
 	! command -v apt-get >/dev/null || need_command gnuplot gnuplot-nox
 }
 
+# Its file says what: need_command's arguments, or need_qemu's.
+need_arch() { # architecture
+	local kind arguments
+
+	[ -d "tools/arch/$1" ] ||
+		die "$1 is not supported; valid: ${arches[*]} clang litmus model selftests; alone: noise apply bare"
+	[ -e "tools/arch/$1/packages" ] || return 0
+	while read -r kind arguments; do
+		case $kind in
+		command | qemu)	need_$kind $arguments ;;
+		*)	die "tools/arch/$1/packages: $kind is neither command nor qemu" ;;
+		esac
+	done <"tools/arch/$1/packages"
+}
+
 need_kernel() { # architecture or litmus, model, selftests...
 	local name arch
 
@@ -115,20 +132,13 @@ need_kernel() { # architecture or litmus, model, selftests...
 	need_file /usr/src/linux-source-$kernel.tar.xz linux-source-$kernel
 	for arch in "$@"; do
 		case $arch in
-		um)	;;
-		x86_64)	need_qemu x86_64 qemu-system-x86 ;;
-		arm64)	need_command aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
-			need_qemu aarch64 qemu-system-arm ;;
-		riscv)	need_command riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu
-			need_qemu riscv64 qemu-system-riscv \
-				/usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin ;;
 		clang)	need_command clang clang ;;
 		litmus)	need_herd ;;
 		model)	need_cbmc ;;
 		selftests)
 			need_gcc32
 			need_file /usr/lib32/libc.so libc6-dev-i386 ;;
-		*)	die "$arch is not supported; valid: um x86_64 arm64 riscv clang litmus model selftests; alone: noise apply bare" ;;
+		*)	need_arch "$arch" ;;
 		esac
 	done
 }
@@ -425,7 +435,7 @@ if [ "${1-}" = --archive ]; then
 	archive "${2-}" "$VERSION_CODENAME${3-}"
 	exit
 fi
-[ $# -gt 0 ] || set -- um x86_64 arm64 riscv
+[ $# -gt 0 ] || set -- "${arches[@]}"
 [ "$(uname -m)" = x86_64 ] || [ "$*" = noise ] || [ "$*" = apply ] ||
 	die "the host has to be x86_64, this is $(uname -m)"
 find_missing "$@" || exit 0

@@ -1,22 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The architectures."""
+"""The architectures, by what tools/arch/<name>/arch.toml says of each. What is
+not there is skipped: an architecture without a machine has nothing but KUnit,
+one without counts of loads no demo."""
 
-from dataclasses import dataclass
+import importlib
+import sys
+import tomllib
+import types
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
 
+from host.common import BUILD, KERNELS, ROOT, die
+
+FOLDERS = ROOT / "tools" / "arch"
 
 # An oops ends the run at once, not at its timeout.
 KERNEL_ARGS = "oops=panic panic=-1"
 TRACKED = "nohz_full=1-3"
-# More of the accesses are watched than one in 4000, as KCSAN would.
-KCSAN_ARGS = "kcsan.skip_watch=200"
 
 
 @dataclass
 class Variant:
-    """One way to run the suites of an architecture: with another CPU model and
-    command line, or (config) on a kernel with another configuration."""
+    """One way to run the KUnit suites: with another CPU model and command line,
+    or (config) on a kernel with another configuration."""
     cpu: str = ""
-    kernel_args: str = ""
+    append: str = ""
     config: str = ""
     # Added to the machine that kunit.py asks for: QEMU merges the two.
     machine: str = ""
@@ -26,63 +35,160 @@ class Variant:
     needs_kvm: bool = False
     # Not in make test, but in make test-long.
     slow: bool = False
+    # make test-long checks the danger zone of this kernel.
+    zone: bool = False
     # One that make dangerzone looks at, and nobody boots.
     booted: bool = True
 
 
 @dataclass
-class Arch:
+class Kunit:
     variants: dict
-    # As in cc-prefix-gcc.
-    cross_compile: str = ""
-    qemu: bool = True
-    kernel_args: str = KERNEL_ARGS
+    # For the command line of all of them.
+    append: str = ""
 
 
-ARCHES = {
-    "um": Arch(qemu=False, kernel_args="", variants={
-        "default": Variant(),
-        "counter2": Variant(config="counter2", slow=True),
-    }),
-    # How kernel translations are flushed depends on PTI, PCID and INVPCID.
-    # In emulation the clock watchdog finds the TSC unstable: no tick stops then.
-    "x86_64": Arch(kernel_args=f"{KERNEL_ARGS} tsc=reliable", variants={
-        "default": Variant("max"),
-        "pti": Variant("max", "pti=on"),
-        "nopcid": Variant("max,-pcid,-invpcid", "pti=on", needs_kvm=True),
-        "noinvpcid": Variant("max,-invpcid", "nopti", needs_kvm=True),
-        "track": Variant("max", "cpuword.track=all"),
-        "untracked": Variant("max", "pti=on", tracked=False),
-        "debug": Variant("max", config="debug", slow=True),
-        "centry": Variant("max", config="centry", slow=True),
-        "rt": Variant("max", config="rt", slow=True),
-        "clang": Variant("max", config="clang", slow=True),
-        "kasan": Variant("max", config="kasan", slow=True),
-        "kcsan": Variant("max", KCSAN_ARGS, config="kcsan", slow=True),
-        "distro": Variant(config="distro", slow=True, booted=False),
-        "gcov": Variant(config="gcov", slow=True, booted=False),
-    }),
-    "arm64": Arch(cross_compile="aarch64-linux-gnu-", variants={
-        "default": Variant("max,pauth-impdef=on"),
-        "kpti": Variant("max,pauth-impdef=on", "kpti=1"),
-        "track": Variant("max,pauth-impdef=on", "cpuword.track=all"),
-        "tlbi": Variant("max,pauth-impdef=on", "cpuword.tlbi=deferred"),
-        "untracked": Variant("max,pauth-impdef=on", tracked=False),
-        "rt": Variant("max,pauth-impdef=on", config="rt", slow=True),
-        "clang": Variant("max,pauth-impdef=on", config="clang", slow=True),
-        "kasan": Variant("max,pauth-impdef=on", config="kasan", slow=True),
-        "kcsan": Variant("max,pauth-impdef=on", KCSAN_ARGS, config="kcsan",
-                         slow=True),
-        "distro": Variant(config="distro", slow=True, booted=False),
-    }),
-    "riscv": Arch(cross_compile="riscv64-linux-gnu-", variants={
-        "default": Variant("rv64"),
-        "track": Variant("rv64", "cpuword.track=all"),
-        # With an interrupt controller of its own the kernel sends IPIs where
-        # otherwise it asks the firmware for remote fences.
-        "aia": Variant("rv64", machine="aia=aplic-imsic"),
-        "untracked": Variant("rv64", tracked=False),
-        "kasan": Variant(config="kasan", slow=True, booted=False),
-        "distro": Variant(config="distro", slow=True, booted=False),
-    }),
-}
+@dataclass
+class Machine:
+    """QEMU, beyond what the kernel tree's qemu_configs say of it."""
+    options: list = field(default_factory=list)
+    append: str = ""
+    # Emulated, the clock is the host's: the kernel is told its frequency.
+    host_clock: bool = False
+    # Round-robin emulation, the CPUs that wait giving way at once, makes an
+    # IPI round trip microseconds; threads that share the host's few CPUs,
+    # milliseconds.
+    tcg: str = "tcg,thread=single"
+
+
+@dataclass
+class Noise:
+    """The demo. How often each load is done, some seconds each: the times of an
+    emulated machine do not matter, the number of events does."""
+    counts: dict
+    # At least as many that can be deferred reach each isolated CPU with deferral
+    # off. Loads that are not here send none.
+    expected: dict = field(default_factory=dict)
+    # What may arrive with deferral on: source, and the loads it may be in, or
+    # "all". Everything else is a failure.
+    remains: dict = field(default_factory=dict)
+
+
+@dataclass
+class Bench:
+    # How often each load of the demo is done, as a multiple, for a stock kernel
+    # to receive thousands of IPIs.
+    sources_times: int = 1
+    # Has the short form, in make test.
+    quick: bool = False
+    # Numbers of CPUs.
+    sizes: list = field(default_factory=lambda: [4, 16, 64])
+    # QEMU's -machine, for that many CPUs.
+    machine: str = ""
+    # Operations that send no IPI.
+    no_ipi: list = field(default_factory=list)
+    getpid_may_cost: float = 1.0
+    # How getpid() is measured: what is added to a row's name, to the command
+    # line, and whether there are isolated CPUs.
+    boots: list = field(default_factory=lambda: [["", "", True]])
+    # Round trips, by the function that they begin with.
+    entries: dict = field(default_factory=dict)
+
+
+@dataclass
+class Arch:
+    name: str
+    # Its folder in the kernel tree's arch/.
+    srcarch: str
+    kunit: Kunit
+    # As in cross-gcc.
+    cross: str = ""
+    # What sparse does not take of -march.
+    sparse_drops: str = ""
+    machine: Machine | None = None
+    noise: Noise | None = None
+    bench: Bench | None = None
+    # Boot parameters that no other architecture has: their values.
+    parameters: dict = field(default_factory=dict)
+
+    @property
+    def folder(self):
+        return FOLDERS / self.name
+
+    @property
+    def variants(self):
+        return self.kunit.variants
+
+    @cached_property
+    def qemu_config(self):
+        """What the kernel tree knows of the machine, for its kunit.py."""
+        tree = BUILD / KERNELS[0] / "linux" / "tools" / "testing" / "kunit"
+        package = types.ModuleType("kernel_kunit")
+        package.__path__ = [str(tree)]
+        sys.modules["kernel_kunit"] = package
+        return importlib.import_module(
+            f"kernel_kunit.qemu_configs.{self.name}").QEMU_ARCH
+
+    @property
+    def qemu(self):
+        return f"qemu-system-{self.qemu_config.qemu_arch}"
+
+    @property
+    def image(self):
+        return self.qemu_config.kernel_path
+
+
+SECTIONS = {"kunit": Kunit, "machine": Machine, "noise": Noise, "bench": Bench}
+
+
+def made(kind, facts, where):
+    """An object of a class with these facts."""
+    known = {f.name for f in fields(kind)}
+    for name in facts:
+        if name not in known:
+            die(f"{where}: there is no {name}; valid: "
+                f"{' '.join(sorted(known))}")
+    try:
+        return kind(**facts)
+    except TypeError as error:
+        # What has to be there and is not.
+        die(f"{where}: {str(error).partition(': ')[2] or error}")
+
+
+def read(folder):
+    file = folder / "arch.toml"
+    where = file.relative_to(folder.parent.parent)
+    try:
+        facts = tomllib.loads(file.read_text())
+    except FileNotFoundError:
+        die(f"{where} is missing")
+    except tomllib.TOMLDecodeError as error:
+        die(f"{where}: {error}")
+    kunit = facts.get("kunit", {})
+    kunit["variants"] = {
+        name: made(Variant, variant, f"{where}, variant {name}")
+        for name, variant in kunit.get("variants", {}).items()}
+    for name, kind in SECTIONS.items():
+        if name in facts:
+            facts[name] = made(kind, facts[name], f"{where}, {name}")
+    arch = made(Arch, facts | {"name": folder.name}, where)
+    if "default" not in arch.variants:
+        die(f"{where}: there is no KUnit variant default")
+    return arch
+
+
+def read_all(folders=FOLDERS):
+    return {folder.name: read(folder)
+            for folder in sorted(Path(folders).iterdir()) if folder.is_dir()}
+
+
+ARCHES = read_all()
+# Those that QEMU boots.
+MACHINES = {name: arch for name, arch in ARCHES.items() if arch.machine}
+DEFAULT = "x86_64"
+
+
+def having(what):
+    """The machines that have this section."""
+    return {name: arch for name, arch in MACHINES.items()
+            if getattr(arch, what) is not None}

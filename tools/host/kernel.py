@@ -68,7 +68,7 @@ class Objects:
 def make_variables(arch, config):
     """What make is given to build a kernel, beside ARCH and O. With anything
     else it would build all of it anew."""
-    prefix = ARCHES[arch].cross_compile
+    prefix = ARCHES[arch].cross
     compiler = "clang" if config == "clang" else f"{prefix}gcc"
     variables = [f"CROSS_COMPILE={prefix}"] if prefix else []
     if ccache_works(compiler):
@@ -77,17 +77,17 @@ def make_variables(arch, config):
 
 
 def config_files(arch, config):
-    """The configuration of a kernel, in parts, by their names in kunit/."""
+    """The configuration of a kernel, in parts."""
+    shared, own = ROOT / "kunit", ARCHES[arch].folder / "kunit"
     # User-mode Linux has no SMP, and little else of what .kunitconfig asks
     # for (which kunit.py insists on): its configuration stands alone.
-    files = [".kunitconfig"] if ARCHES[arch].qemu else []
-    files.append(f"configs/{arch}.config")
+    files = [shared / ".kunitconfig"] if ARCHES[arch].machine else []
+    files.append(own / "config")
     if config:
-        files.append(f"configs/variant-{config}.config")
-        # What only one architecture has of it.
-        own = f"configs/variant-{config}-{arch}.config"
-        if (ROOT / "kunit" / own).is_file():
-            files.append(own)
+        # The second is what only one architecture has of it.
+        files += [file for file in (shared / "configs" / f"variant-{config}.config",
+                                    own / f"variant-{config}.config")
+                  if file.is_file()]
     return files
 
 
@@ -98,7 +98,7 @@ def write_config(arch, config, file, ours=True):
     options in a kernel that is not ours."""
     lines = {}
     for part in config_files(arch, config):
-        for line in (ROOT / "kunit" / part).read_text().splitlines():
+        for line in part.read_text().splitlines():
             option = re.match(r"(?:# )?(CONFIG_\w+)[= ]", line)
             if option and (ours or
                            not option[1].startswith("CONFIG_CPUWORD")):

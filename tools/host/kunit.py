@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 
-from host.arch import ARCHES, TRACKED
+from host.arch import ARCHES, KERNEL_ARGS, TRACKED
 from host.common import LOGS
 from host.kernel import BUILT, Kernel, just_built
 from host.machine import accelerator
@@ -49,14 +49,14 @@ def run_variant(kernel, variant_name, timeout, echo, only=""):
     for old in (log, report):
         old.unlink(missing_ok=True)
     options = [f"--timeout={timeout}", f"--json={report}"]
-    if arch.qemu:
+    if arch.machine:
         # The last -cpu and -m on QEMU's command line are the ones it uses.
         machine = f"-machine {variant.machine} " if variant.machine else ""
         options.append(f"--qemu_args=-smp 4 -m 1G -cpu {variant.cpu} "
                        f"{machine}-accel {accelerator(kernel.arch)}")
-    isolated = TRACKED if arch.qemu and variant.tracked else ""
-    for word in (f"{arch.kernel_args} {isolated} "
-                 f"{variant.kernel_args}").split():
+    isolated = TRACKED if arch.machine and variant.tracked else ""
+    for word in (f"{KERNEL_ARGS if arch.machine else ''} "
+                 f"{arch.kunit.append} {isolated} {variant.append}").split():
         options.append(f"--kernel_args={word}")
     if only:
         options.append(only)

@@ -140,7 +140,7 @@ class Compiler:
     def __init__(self, arch, kernel, jobs):
         self.arch = arch
         self.syntax = ARCHES[arch]
-        self.prefix = ARCHES[arch].cross_compile
+        self.prefix = ARCHES[arch].cross
         self.build_dir = BUILD / kernel / f"kunit-{arch}"
         command = self.build_dir / "kernel/cpuword/.core.o.cmd"
         if not command.exists() and not Kernel(

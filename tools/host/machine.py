@@ -6,10 +6,8 @@ import re
 import select
 import shlex
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
-from host import arch as kunit_arch
 from host.common import Progress, die
 from host.results import SPLAT
 
@@ -21,38 +19,6 @@ def accelerator(arch):
     if wanted not in ("tcg", "kvm"):
         die(f"ACCEL={wanted} is not supported; valid: tcg kvm")
     return wanted if arch == os.uname().machine else "tcg"
-
-
-@dataclass
-class Arch:
-    name: str
-    image: str
-    qemu: str
-    machine: list
-    append: str
-    # Round-robin emulation, the CPUs that wait giving way at once, makes an
-    # IPI round trip microseconds; threads that share the host's few CPUs,
-    # milliseconds. (riscv's emulated pause does not give way.)
-    tcg: str = "tcg,thread=single"
-
-    @property
-    def cross(self):
-        return kunit_arch.ARCHES[self.name].cross_compile
-
-
-ARCHES = {arch.name: arch for arch in (
-    Arch("x86_64", "arch/x86/boot/bzImage", "qemu-system-x86_64",
-         ["-machine", "q35", "-cpu", "max", "-bios", "qboot.rom"],
-         # To its watchdog an emulated clock looks unstable, whenever the host
-         # was busy elsewhere; and then no tick ever stops.
-         "console=ttyS0 tsc=reliable"),
-    Arch("arm64", "arch/arm64/boot/Image", "qemu-system-aarch64",
-         ["-machine", "virt", "-cpu", "max,pauth-impdef=on"],
-         "console=ttyAMA0"),
-    Arch("riscv", "arch/riscv/boot/Image", "qemu-system-riscv64",
-         ["-machine", "virt", "-cpu", "rv64", "-bios", "default"],
-         "console=ttyS0", tcg="tcg"),
-)}
 
 
 # Emulated, the TSC is the host's. On a busy host the kernel would measure any
@@ -69,7 +35,7 @@ LATE_TICK = "sched_tick_remote"
 # --- QEMU ---
 
 def boot(what, arch, image, initramfs, append, log, timeout, accel=None,
-         cpus=4, machine="", stop=None, isolate=True, at_end=None):
+         cpus=4, machine="", stop=None, options=(), isolate=True, at_end=None):
     """Boots image and returns the console's lines up to the guest's "@@ bye",
     or to when stop() was true. With isolate all CPUs but the first are isolated.
     at_end() is called after "@@ bye", while the guest still runs.
@@ -78,17 +44,19 @@ def boot(what, arch, image, initramfs, append, log, timeout, accel=None,
     and one that takes longer than timeout seconds are a line each, and the end.
     """
     name = accelerator(arch.name)
-    accel = accel or ["-accel", arch.tcg if name == "tcg" else name]
+    accel = accel or ["-accel", arch.machine.tcg if name == "tcg" else name]
     isolated = f"nohz_full=1-{cpus - 1}" if isolate else ""
     # No more than warnings on the console, since it is slow, and no less.
-    command = [arch.qemu, *arch.machine,
+    command = [arch.qemu, *arch.qemu_config.extra_qemu_params,
+               *arch.machine.options, *options,
                *(["-machine", machine] if machine else []),
                *accel, "-smp", str(cpus),
                "-m", f"{1 + cpus // 16}G",
                "-nodefaults", "-no-reboot", "-display", "none",
                "-serial", "stdio", "-kernel", str(image),
                "-initrd", str(initramfs), "-append",
-               f"{arch.append} {isolated} kunit.enable=0 loglevel=5 "
+               f"{arch.qemu_config.kernel_command_line} {arch.machine.append} "
+               f"{isolated} kunit.enable=0 loglevel=5 "
                f"panic=-1 {append}"]
     lines, rest, splat = [], b"", None
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -23,6 +23,9 @@ LAYOUT = {
     "kunit": "kernel/cpuword/kunit",
     "torture": "kernel/cpuword/torture",
     "docs": "Documentation/core-api/cpuword",
+    # What only one architecture has of the tests.
+    **{f"tools/arch/{folder.name}/kunit": f"kernel/cpuword/kunit/arch/{folder.name}"
+       for folder in sorted((ROOT / "tools" / "arch").glob("*"))},
 }
 # What editors and failed patches leave behind.
 LITTER = re.compile(r"~$|\.(orig|rej|swp|pyc)$|^\.#|^__pycache__$")

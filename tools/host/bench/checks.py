@@ -1,18 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """What has to hold of the figures."""
 
+from host.arch import MACHINES
+
 OPERATIONS = {"flip": "scheduler feature off and on",
               "purge": "16 MB mapped and unmapped"}
 
-# arm64 flushes kernel translations by broadcast: there is no IPI to defer.
-NO_PURGE_IPI = {"arm64"}
-
-# Entries are what the word makes cheaper: on an isolated CPU getpid() takes
-# this share of the stock kernel's instructions, at most. CPUs that are not
-# isolated gain nothing by it, and may pay this many instructions; none, if no
-# CPU is isolated.
-GETPID_MAY_COST = {"x86_64": 0.85}
-
+# CPUs that are not isolated gain nothing by the word, and may pay this many
+# instructions; none, if no CPU is isolated.
 HOUSEKEEPING_MAY_COST = 3
 
 # More instructions of an entry with a TLB flush pending.
@@ -44,7 +39,7 @@ class Checks:
         for setting in ("off", "on"):
             for cpu, stock in results["stock"].items():
                 if cpu.startswith("isolated"):
-                    limit = stock * GETPID_MAY_COST.get(arch, 1)
+                    limit = stock * MACHINES[arch].bench.getpid_may_cost
                 elif "none isolated" in cpu:
                     limit = stock
                 else:
@@ -74,7 +69,7 @@ class Checks:
     def broadcast(self, results, arch):
         size = max(results)
         for name, what in OPERATIONS.items():
-            if name == "purge" and arch in NO_PURGE_IPI:
+            if name in MACHINES[arch].bench.no_ipi:
                 continue
             runs = results[size][name]
             # In the quick form it is ours that sends the IPIs.

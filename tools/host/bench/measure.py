@@ -9,24 +9,14 @@ from host import common, machine
 from host.bench.checks import FLUSH_MAY_COST
 from host.common import LOGS, die
 from host.guest import build_guest, write_initramfs
-from host.noise.measure import COUNTS, TIMEOUT, measure
+from host.noise.measure import TIMEOUT, measure
 from host.plugin import need_qemu, plugin, symbols_of
 
 SETTINGS = ["stock", "off", "on"]
 
-SIZES = [4, 16, 64]
-
-# OpenSBI 1.5 starts no more than 59 of 64 harts, with AIA or without.
-SIZES_OF = {"riscv": [4, 16]}
-
 # One thread for all CPUs and a nanosecond of guest time an instruction: the
 # cycle counter counts instructions, the same on every run.
 ICOUNT = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
-
-# Machines that have room for 64 CPUs; riscv's, one where Linux itself sends
-# IPIs: those that firmware sends are not Linux's instructions.
-MACHINES = {"x86_64": [], "arm64": ["-machine", "gic-version=3"],
-            "riscv": ["-machine", "aia=aplic-imsic"]}
 
 # How often each operation is done: while instructions are counted, which are
 # much the same each time, and while the clock runs.
@@ -43,20 +33,7 @@ BROADCASTS = re.compile(r"kick_all_cpus_sync\w*|on_each_cpu_cond_mask|"
 INTERRUPTS = re.compile(r"asm_sysvec_\w+|asm_common_interrupt|asm_exc_nmi|"
                         r"el1h_64_irq|handle_exception")
 
-# How else getpid() is measured: what is added to a row's name, to the command
-# line, and whether there are isolated CPUs.
-BOOTS = {"x86_64": [("", "", True), (", pti=on", "pti=on", True),
-                    (", none isolated", "", False),
-                    (", none isolated, pti=on", "pti=on", False)]}
-
-# Round trips, and the functions that those with work pending go through.
-ENTRIES = {"x86_64": {"entry_SYSCALL_64": "system call",
-                      "asm_exc_page_fault": "page fault",
-                      "asm_sysvec_call_function": "interrupt"}}
-
 PENDING = ("cpuword_user_entered_slow", "cpuword_enter_slow")
-
-SOURCES_TIMES = {"x86_64": 1, "arm64": 3, "riscv": 4}
 
 
 class Kernel:
@@ -100,7 +77,7 @@ def measure_getpid(kernel, title):
     """{setting: {"isolated": instructions a call, "housekeeping": the same}},
     with more rows for other boots."""
     result = {}
-    for row, append, isolate in BOOTS.get(kernel.arch.name, [("", "", True)]):
+    for row, append, isolate in kernel.arch.bench.boots:
         cpus = set()
         for line in kernel.boot(f"{title}: getpid{row}", "getpid",
                                 f"{title}-getpid", accel=ICOUNT, timeout=180,
@@ -124,7 +101,7 @@ def measure_entry(kernel, title):
     """{setting: {round trip: instructions}}"""
     symbols = dict(symbols_of(kernel))
     entries = {int(symbols[symbol], 16): name
-               for symbol, name in ENTRIES[kernel.arch.name].items()}
+               for symbol, name in kernel.arch.bench.entries.items()}
     need_qemu(kernel.arch)
     result = {}
     for pti in FLUSH_MAY_COST:
@@ -155,6 +132,11 @@ def measure_entry(kernel, title):
     return result
 
 
+def machine_of(arch):
+    """QEMU's options for one that has room for all CPUs."""
+    return ["-machine", arch.bench.machine] if arch.bench.machine else []
+
+
 def counting(kernel, counts):
     """QEMU's options for counting instructions into the file counts."""
     need_qemu(kernel.arch)
@@ -166,7 +148,7 @@ def counting(kernel, counts):
             options += f",irq={address}"
     # Not one thread for all CPUs: the plugin says why.
     return ["-accel", "tcg,thread=multi", "-plugin",
-            f"{plugin('count')},{options}", *MACHINES[kernel.arch.name]]
+            f"{plugin('count')},{options}", *machine_of(kernel.arch)]
 
 
 def operations(lines):
@@ -245,8 +227,8 @@ def measure_broadcast(kernel, title, sizes, timed):
     if not timed:
         return result
 
-    accel = ["-accel", kernel.arch.tcg, *MACHINES[kernel.arch.name]]
-    if "single" not in kernel.arch.tcg:
+    accel = ["-accel", kernel.arch.machine.tcg, *machine_of(kernel.arch)]
+    if "single" not in kernel.arch.machine.tcg:
         # Where CPUs do not take turns, it is the plugin that makes spinners
         # leave the host's CPUs to others.
         accel = counting(kernel, "/dev/null")
@@ -288,10 +270,10 @@ def measure_sources(kernel, title):
     """{load: {"count":, "cpus": {cpu: {source: IPIs and fences}}, "deferrable":
     {cpu: those of them that may be deferred}}}"""
     append = "" if title == "stock" else f"cpuword.defer={title}"
-    times = SOURCES_TIMES[kernel.arch.name]
+    times = kernel.arch.bench.sources_times
     run = measure(
         kernel.built, title, f"{append} {kernel.append}",
-        {load: n * times for load, n in COUNTS[kernel.arch.name].items()},
+        {load: n * times for load, n in kernel.arch.noise.counts.items()},
         timeout=TIMEOUT * times)
     kernel.release = run.release
     return {name: {

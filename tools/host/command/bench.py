@@ -20,13 +20,14 @@ import sys
 import time
 from pathlib import Path
 
-from host import common, machine
+from host import common
 from host.bench.checks import check
-from host.bench.measure import (ENTRIES, SETTINGS, SIZES, SIZES_OF, Kernel, measure_broadcast, measure_entry, measure_getpid, measure_grace, measure_sources)
+from host.bench.measure import (SETTINGS, Kernel, measure_broadcast, measure_entry, measure_getpid, measure_grace, measure_sources)
 from host.bench.report import getpid_text, report
 from host.common import BUILD, die
 from host.kernel import build_kernel
 from host.plugin import qemu_version
+from host.arch import MACHINES
 
 PARTS = ["getpid", "entry", "broadcast", "sources", "grace"]
 
@@ -42,7 +43,7 @@ def merge(into, more):
 
 def bench(name, args):
     """Measures one architecture; returns the exit status of its check."""
-    arch = machine.ARCHES[name]
+    arch = MACHINES[name]
     data = {"arch": name, "command": shlex.join(["tools/cpuword", "bench",
                                                  *sys.argv[1:]]),
             "qemu": qemu_version(arch)[0].split()[1], "append": args.append,
@@ -56,7 +57,7 @@ def bench(name, args):
         kernels[title] = Kernel(arch, built.build_dir / arch.image,
                                 built.build_dir, built.linux, built,
                                 args.append)
-    sizes = SIZES_OF.get(name, SIZES)
+    sizes = arch.bench.sizes
     sizes = sizes[-1:] if args.quick else sizes
     for part in args.parts:
         started = time.monotonic()
@@ -68,7 +69,7 @@ def bench(name, args):
         for title, kernel in kernels.items():
             if part == "getpid":
                 merge(figures, measure_getpid(kernel, title))
-            elif part == "entry" and name in ENTRIES:
+            elif part == "entry" and arch.bench.entries:
                 merge(figures, measure_entry(kernel, title))
             elif part == "broadcast":
                 merge(figures, measure_broadcast(kernel, title, sizes,
@@ -111,7 +112,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--arch", choices=[*machine.ARCHES, "all"],
+    parser.add_argument("--arch", choices=[*MACHINES, "all"],
                         default="x86_64")
     parser.add_argument("--kernel", default=common.KERNELS[0])
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
@@ -131,7 +132,7 @@ def main():
         die("--quick has parts of its own: leave out --parts")
     args.parts = args.parts or (["entry", "broadcast"] if args.quick
                                 else PARTS)
-    names = list(machine.ARCHES) if args.arch == "all" else [args.arch]
+    names = list(MACHINES) if args.arch == "all" else [args.arch]
 
     if args.image:
         if args.arch == "all":
@@ -140,7 +141,7 @@ def main():
         tree = next((t for t in trees if (t / "Makefile").exists()), None)
         if not tree:
             die(f"no kernel tree in {BUILD / args.kernel}; run: make tree")
-        kernel = Kernel(machine.ARCHES[args.arch], args.image, args.image.parent,
+        kernel = Kernel(MACHINES[args.arch], args.image, args.image.parent,
                         tree, append=args.append)
         print("\n" + "\n".join(getpid_text(measure_getpid(kernel, "image"))))
         return 0

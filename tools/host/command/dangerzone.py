@@ -8,7 +8,6 @@ import os
 import sys
 from pathlib import Path
 
-from host import arch as arch_facts
 from host import common
 from host.zone import selftest
 from host.common import ROOT, die
@@ -17,7 +16,7 @@ from host.zone.isa import KERNEL_MODE, UNKNOWN
 from host.zone.walk import (ENTRY, EXIT, LOOKED, USER, BadRules, Rules,
                              Walker, on_entry)
 from host.kernel import build_kernel
-from host.machine import ARCHES
+from host.arch import MACHINES as ARCHES
 
 RULES = ROOT / "tools" / "dangerzone"
 PREFIXES = {name: arch.cross for name, arch in ARCHES.items()}
@@ -171,7 +170,7 @@ class Report:
 
 def built(arch, variant, kernel, jobs):
     """The kernel that make kunit builds, as the sources are now."""
-    variants = arch_facts.ARCHES[arch].variants
+    variants = ARCHES[arch].variants
     if variant not in variants:
         die(f"{arch} has no variant {variant}; valid: {' '.join(variants)}")
     return build_kernel(arch, kernel, jobs, config=variants[variant].config

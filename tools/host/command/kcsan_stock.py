@@ -7,10 +7,10 @@ import argparse
 import os
 from collections import Counter
 
-from host import common, machine
+from host import common
 from host.common import LOGS
-from host.noise.measure import COUNTS, DEFAULT_LOADS, measure
-from host.arch import KCSAN_ARGS
+from host.noise.measure import DEFAULT_LOADS, measure
+from host.arch import DEFAULT, MACHINES
 from host.kernel import build_kernel
 from host.results import STOCK_RACES, race_of
 
@@ -20,8 +20,9 @@ TIMEOUT = 900
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--arch", choices=["x86_64", "arm64"],
-                        default="x86_64")
+    parser.add_argument("--arch", choices=[name for name, arch in MACHINES.items()
+                                          if "kcsan" in arch.variants],
+                        default=DEFAULT)
     parser.add_argument("--kernel", default=common.KERNELS[0])
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--boots", type=int, default=3)
@@ -31,17 +32,17 @@ def main():
     built = build_kernel(args.arch, args.kernel, args.jobs, stock=True,
                             config="kcsan")
     # As for KUnit: CPUs that take turns race less.
-    machine.ARCHES[args.arch].tcg = "tcg,thread=multi"
+    MACHINES[args.arch].machine.tcg = "tcg,thread=multi"
     known = STOCK_RACES.read_text().splitlines()
     # A watched access is a delay.
     loads = {name: max(count // 20, 2)
-             for name, count in COUNTS[args.arch].items()
+             for name, count in MACHINES[args.arch].noise.counts.items()
              if not args.load or name in args.load}
     seen = Counter()
     for number in range(1, args.boots + 1):
         title = f"stock-kcsan-{number}"
         try:
-            measure(built, title, KCSAN_ARGS, loads,
+            measure(built, title, MACHINES[args.arch].variants["kcsan"].append, loads,
                           timeout=TIMEOUT)
         except SystemExit as error:
             # A kernel that reports anything ends so.

@@ -17,7 +17,8 @@ from host import common
 from host.common import LOGS, die
 from host.live_text import (FAULTS, LiveImage, Needs, Text, check_entry,
                               check_exit)
-from host.machine import ARCHES, boot
+from host.arch import MACHINES as ARCHES
+from host.machine import boot
 from host.guest import build_guest, write_initramfs
 from host.kernel import build_kernel
 
@@ -99,15 +100,15 @@ class Guest:
         text = self.directory / "text"
         start, size = self.image.area()
         arch = ARCHES["x86_64"]
-        arch = dataclasses.replace(arch, machine=[
-            "-machine", "q35", "-bios", "qboot.rom", "-cpu", machine.cpu,
-            "-qmp", f"unix:{control},server=on,wait=off"])
         what = f"{self.title}, {name}{', tracked' if tracked else ''}"
         lines = boot(what, arch,
                         self.built.build_dir / arch.image, self.initramfs,
                         f"nokaslr {machine.append}",
                         LOGS / f"mitigations-{what.replace(', ', '-')}.log",
-                        TIMEOUT, ["-accel", arch.tcg], 2, isolate=tracked,
+                        TIMEOUT, ["-accel", arch.machine.tcg], 2,
+                        options=["-cpu", machine.cpu, "-qmp",
+                                 f"unix:{control},server=on,wait=off"],
+                        isolate=tracked,
                         at_end=lambda: save_memory(control, start, size, text))
         self.image.put(text.read_bytes())
         return lines

@@ -19,17 +19,21 @@ from pathlib import Path
 from host import common
 from host.common import BUILD, die
 from host.kernel import build_kernel
+from host.arch import MACHINES, having
 from host.machine import accelerator
 from host.noise.checks import Checks
-from host.noise.measure import COUNTS, DEFAULT_LOADS, LOADS, TIMEOUT, Interrupt, measure, measure_here
+from host.noise.measure import DEFAULT_LOADS, LOADS, TIMEOUT, Interrupt, measure, measure_here
 from host.noise.report import report, skipped, spread_of_cpus
+
+# Those that the demo is for.
+GUESTS = having("noise")
 
 
 def guest(args, loads, interrupt):
     accelerator(args.guest)
     built = build_kernel(args.guest, args.kernel, args.jobs, args.stock)
     counts = {name: args.count or
-              args.times * COUNTS[args.guest].get(name, 100) for name in loads}
+              args.times * MACHINES[args.guest].noise.counts.get(name, 100) for name in loads}
     runs = {}
     for title in ["stock"] if args.stock else ["off", "on"]:
         append = args.append + ("" if args.stock else f" cpuword.defer={title}")
@@ -95,8 +99,8 @@ def main():
                              "a harmless one is looked for")
     parser.add_argument("--out", type=Path, metavar="DIR",
                         help="where the files go")
-    parser.add_argument("--guest", metavar="ARCH", choices=COUNTS,
-                        help="in QEMU: " + " ".join(COUNTS))
+    parser.add_argument("--guest", metavar="ARCH", choices=GUESTS,
+                        help="in QEMU: " + " ".join(GUESTS))
     group = parser.add_argument_group("with --guest")
     group.add_argument("--kernel", default=common.KERNELS[0])
     group.add_argument("--jobs", type=int, default=os.cpu_count())

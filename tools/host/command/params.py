@@ -14,13 +14,13 @@ from host import common, machine
 from host.common import BUILD, LOGS
 from host.guest import build_guest, write_initramfs
 from host.kernel import build_kernel
+from host.arch import MACHINES
 
-# Of each boot parameter: its values, and the architectures that have it. The
-# last value is set first, and is kept.
+# The values of each boot parameter, of which the last is set first, and is kept;
+# an architecture may have more.
 PARAMETERS = {
-    "track": (["isolated", "all"], list(machine.ARCHES)),
-    "tlbi": (["broadcast", "deferred"], ["arm64"]),
-    "defer": (["off", "on"], list(machine.ARCHES)),
+    "track": ["isolated", "all"],
+    "defer": ["off", "on"],
 }
 # What follows the name on the command line, {} being the value: to be refused.
 BAD = ["", "=", '=" "', '="\t"', '="{} "', "=bogus", "={UPPER}", "={}x", "=1",
@@ -40,10 +40,10 @@ class Checks:
             print(f"FAILED: {self.what}: {what}{seen and f': {seen}'}")
 
 
-def refused(lines, name):
+def refused(lines, name, values):
     """How many lines refuse a value of the parameter and name the valid ones."""
     line = re.compile(rf"cpuword: {name}=[^\0-\x1f\x7f]{{0,160}} is not valid; "
-                      rf"valid: {' '.join(PARAMETERS[name][0])}$")
+                      rf"valid: {' '.join(values)}$")
     return sum(bool(line.search(l)) for l in lines)
 
 
@@ -87,10 +87,10 @@ def look_at_debugfs(checks, lines, expected):
     checks.check("debugfs has its files", files == expected, files)
 
 
-def look(checks, lines, kernel, name):
+def look(checks, lines, kernel, name, values):
     bad = look_at_writes(checks, lines, "on")
     wanted = len(BAD) + (bad if name == "defer" else 0)
-    seen = refused(lines, name)
+    seen = refused(lines, name, values)
     checks.check(f"{name}: a line for each value that is refused",
                  seen == wanted, f"{seen} of {wanted}")
     config = (kernel.build_dir / ".config").read_text().splitlines()
@@ -106,9 +106,9 @@ def look(checks, lines, kernel, name):
                  len(isolated) == 1 and "CPUs 3 are" in isolated[0], isolated)
 
 
-def boot(arch, kernel, name):
+def boot(arch, kernel, name, values):
     """Boots with all bad values of a parameter; returns the console's lines."""
-    value = PARAMETERS[name][0][-1]
+    value = values[-1]
     initramfs = BUILD / f"params-{arch.name}.cpio"
     write_initramfs(initramfs, {
         "init": build_guest(arch, common.KERNELS[0], kernel.linux,
@@ -130,22 +130,21 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--arch", choices=[*machine.ARCHES, "all"],
+    parser.add_argument("--arch", choices=[*MACHINES, "all"],
                         default="x86_64")
     parser.add_argument("--kernel", default=common.KERNELS[0])
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     args = parser.parse_args()
     passed = failed = 0
-    for arch in machine.ARCHES if args.arch == "all" else [args.arch]:
+    for arch in MACHINES if args.arch == "all" else [args.arch]:
         kernel = build_kernel(arch, args.kernel, args.jobs)
-        for name, (_, arches) in PARAMETERS.items():
-            if arch not in arches:
-                continue
+        parameters = PARAMETERS | MACHINES[arch].parameters
+        for name, values in parameters.items():
             checks = Checks(f"{arch}, cpuword.{name}")
-            lines, well = boot(machine.ARCHES[arch], kernel, name)
+            lines, well = boot(MACHINES[arch], kernel, name, values)
             checks.check("the kernel survives", well)
             if well:
-                look(checks, lines, kernel, name)
+                look(checks, lines, kernel, name, values)
             passed += checks.passed
             failed += checks.failed
     print(f"\n{passed} passed, {failed} failed")

@@ -21,6 +21,7 @@ from host.common import BUILD, die, LOGS, must
 from host.kernel import build_kernel
 from host.machine import CLOCK
 from host.guest import build_guest, write_initramfs
+from host.arch import MACHINES
 
 # Seconds that a test may take, and a boot with all of them.
 TEST_TIMEOUT = 240
@@ -201,7 +202,7 @@ def parse(lines, this):
 
 def boot(title, kernel, files, variant):
     """Runs all tests on a kernel; goes on after one that crashed."""
-    arch = machine.ARCHES[kernel.arch]
+    arch = MACHINES[kernel.arch]
     this = ALL_VARIANTS[variant]
     log = LOGS / f"selftests-{arch.name}-{variant}-{title}.log"
     initramfs = kernel.build_dir / "selftests.cpio"
@@ -213,9 +214,9 @@ def boot(title, kernel, files, variant):
     # not just when one CPU's turn ends. QEMU (as of 10.0) then now and then
     # has a stock kernel die of an int3 that is not there any more, on a busy
     # host: not where text is patched for minutes.
-    accel = ["-accel", arch.tcg if this.modules else "tcg,thread=multi"]
+    accel = ["-accel", arch.machine.tcg if this.modules else "tcg,thread=multi"]
     append = f"{this.append} timeout={TEST_TIMEOUT}"
-    if arch.name == "x86_64":
+    if arch.machine.host_clock:
         accel += ["-cpu", this.cpu]
         append = f"{CLOCK} {append}"
     try:
@@ -314,7 +315,7 @@ def guest_files(args, kernels, program, lines):
     """PID 1, and the list of tests that it runs."""
     listing = BUILD / args.kernel / f"{program}-{args.arch}.tests"
     listing.write_text("".join(f"{line}\n" for line in lines))
-    return {"init": build_guest(machine.ARCHES[args.arch], args.kernel,
+    return {"init": build_guest(MACHINES[args.arch], args.kernel,
                                    kernels["ours"].linux, program),
             "tests": listing}
 
@@ -343,7 +344,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--arch", choices=machine.ARCHES, default="x86_64")
+    parser.add_argument("--arch", choices=MACHINES, default="x86_64")
     parser.add_argument("--kernel", default=common.KERNELS[0])
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--variant", nargs="+", choices=[*ALL_VARIANTS, "all"],

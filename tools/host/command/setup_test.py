@@ -48,7 +48,7 @@ printf '%%s\n' 8.1 "$version" | sort --check --version-sort
 echo quit | qemu-system-%s -machine %s -accel tcg -S -display none -monitor stdio
 """
 CROSS = r"""
-echo 'int f(void) { return 0; }' | %s-linux-gnu-gcc -x c -c - -o /tmp/cross.o
+echo 'int f(void) { return 0; }' | %sgcc -x c -c - -o /tmp/cross.o
 """
 TOOL = r"""
 PYTHONPATH=tools python3 -c '
@@ -56,13 +56,24 @@ import subprocess
 from host import aside
 subprocess.run([*aside.%s(), "%s"], check=True)'
 """
+
+
+def starts_of(arch):
+    """The same of an architecture."""
+    text = KERNEL
+    packages = (arch.folder / "packages").read_text()
+    qemu = re.search(r"^qemu (\S+)", packages, re.M)
+    if qemu:
+        options = arch.machine.options
+        kind = dict(zip(options, options[1:])).get("-machine", "virt")
+        text += QEMU % (qemu[1], qemu[1], kind)
+    if arch.cross:
+        text += CROSS % arch.cross
+    return text
+
+
 STARTS = {
-    "um": KERNEL,
-    "x86_64": KERNEL + QEMU % ("x86_64", "x86_64", "q35"),
-    "arm64": KERNEL + QEMU % ("aarch64", "aarch64", "virt")
-    + CROSS % "aarch64",
-    "riscv": KERNEL + QEMU % ("riscv64", "riscv64", "virt")
-    + CROSS % "riscv64",
+    **{name: starts_of(arch) for name, arch in ARCHES.items()},
     "litmus": "",
     "model": "gcc --version",
     "noise": "gcc --version; python3 --version; gnuplot --version",

@@ -13,12 +13,12 @@ import time
 from dataclasses import dataclass
 from typing import Callable
 
-from host import common, machine
+from host import common
 from host import overlay
 from host.common import LOGS, ROOT, die
 from host.results import Result, show_end, summary
 from host.kunit import all_variants, configs, run_variants
-from host.arch import ARCHES
+from host.arch import ARCHES, MACHINES, having
 from host.machine import accelerator
 
 TOTALS = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
@@ -57,16 +57,11 @@ def script(name, program):
     return Step(name, lambda kernel, jobs: [run_check(name, [program])])
 
 
-def on_each(name, words, option="--arch", needs=""):
-    """A tool on each machine."""
+def on_each(name, words, option="--arch", needs="", arches=MACHINES):
+    """A tool on each machine, or on these."""
     return [tool(f"{name}/{arch}", f"{words} {option}={arch}", needs)
-            for arch in machine.ARCHES]
+            for arch in arches]
 
-
-# Kernels whose danger zone is checked, beside the default ones.
-OTHER_ZONES = [("x86_64", "centry"), ("x86_64", "distro"), ("x86_64", "gcov"),
-               ("x86_64", "kasan"), ("arm64", "distro"), ("arm64", "kasan"),
-               ("riscv", "distro"), ("riscv", "kasan")]
 
 # A step is a line: what a change is likely to break, and costs few kernels, is
 # in the first list. README.md and docs/testing.rst say what is in which.
@@ -77,15 +72,18 @@ DAILY = [
     script("checks", "tools/checks.sh"),
     script("entry-text", "tools/entry_text.sh"),
     *on_each("params", "params"),
-    *on_each("demo", "noise --check", "--guest"),
+    *on_each("demo", "noise --check", "--guest", arches=having("noise")),
     *on_each("torture-short", "torture --quick"),
-    tool("bench-short/x86_64", "bench --arch=x86_64 --quick --check"),
+    *on_each("bench-short", "bench --quick --check",
+             arches=[name for name, arch in having("bench").items()
+                     if arch.bench.quick]),
 ]
 LONG = [
     *kunit(slow=True),
     *(tool(f"dangerzone/{arch}/{variant}",
            f"dangerzone --arch={arch} --variant={variant}")
-      for arch, variant in OTHER_ZONES),
+      for arch in MACHINES
+      for variant, facts in MACHINES[arch].variants.items() if facts.zone),
     tool("mitigations", "mitigations"),
     tool("tlbi", "tlbi"),
     tool("setup", "setup-test"),
@@ -93,7 +91,7 @@ LONG = [
     tool("model", "model", needs="model"),
     *on_each("torture", "torture"),
     *on_each("selftests", "selftests", needs="selftests"),
-    *on_each("bench", "bench --check"),
+    *on_each("bench", "bench --check", arches=having("bench")),
     tool("mutants", "mutants", needs="litmus model"),
 ]
 
@@ -139,7 +137,7 @@ def main():
         die(f"no step matches {args.only}; valid: "
             + " ".join(step.name for step in steps))
     needs = {word for step in chosen for word in step.needs.split()}
-    if needs and subprocess.run([ROOT / "tools" / "setup.sh", *machine.ARCHES,
+    if needs and subprocess.run([ROOT / "tools" / "setup.sh", *MACHINES,
                                  *sorted(needs)]).returncode:
         sys.exit(1)
     started = time.monotonic()

@@ -10,12 +10,13 @@ import os
 import re
 from collections import Counter
 
-from host import common, machine
+from host import common
 from host.common import LOGS, die
-from host.noise.measure import COUNTS, DEFAULT_LOADS, measure
+from host.noise.measure import DEFAULT_LOADS, measure
 from host.kernel import build_kernel
 from host.plugin import need_qemu, plugin, symbols_of
 from host.machine import accelerator
+from host.arch import MACHINES
 
 SETTINGS = ["broadcast", "deferred"]
 # Where lazily freed areas are flushed.
@@ -45,10 +46,10 @@ def count(built, setting, loads):
     """{load: how often, by function}"""
     path = LOGS / f"tlbi-{setting}.counts"
     path.unlink(missing_ok=True)
-    arch = machine.ARCHES[built.arch]
+    arch = MACHINES[built.arch]
     run = measure(
         built, f"tlbi-{setting}", f"nokaslr cpuword.tlbi={setting}", loads,
-        accel=["-accel", arch.tcg, "-plugin",
+        accel=["-accel", arch.machine.tcg, "-plugin",
                f"{plugin('tlbi')},out={path}"])
     for load, why in run.skipped.items():
         die(f"{load} was left out: {why}")
@@ -68,14 +69,14 @@ def main():
     parser.add_argument("--load", metavar="NAME,...",
                         help="only these loads of the demo")
     args = parser.parse_args()
-    known = COUNTS["arm64"]
+    known = MACHINES["arm64"].noise.counts
     names = args.load.split(",") if args.load else DEFAULT_LOADS
     for name in names:
         if name not in known:
             die(f"there is no load {name}; valid: {' '.join(known)}")
     if accelerator("arm64") != "tcg":
         die("QEMU counts only what it emulates; run without ACCEL=")
-    need_qemu(machine.ARCHES["arm64"])
+    need_qemu(MACHINES["arm64"])
     built = build_kernel("arm64", args.kernel, args.jobs)
     loads = {name: known[name] for name in names}
     seen = {setting: count(built, setting, loads) for setting in SETTINGS}

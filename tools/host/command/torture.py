@@ -17,6 +17,7 @@ from host.machine import CLOCK
 from host.kernel import build_kernel
 from host.guest import build_guest, write_initramfs
 from host.machine import accelerator
+from host.arch import MACHINES
 
 # Seconds that a test runs, by default and with --quick.
 SECONDS = 60
@@ -60,7 +61,7 @@ TESTS = {
 def boot(kernel, name, seconds):
     """Boots the kernel with a test; returns its console's lines and what went
     wrong, None if nothing did."""
-    arch = machine.ARCHES[kernel.arch]
+    arch = MACHINES[kernel.arch]
     test = TESTS[name]
     module = os.path.basename(test.module)
     base = BUILD / f"torture-{kernel.name}-{name}"
@@ -77,7 +78,7 @@ def boot(kernel, name, seconds):
         "tests": listing,
         "torture.ko": kernel.build_dir / "kernel/torture.ko",
         f"{module}.ko": kernel.build_dir / f"{test.module}.ko"})
-    append = test.append + (f" {CLOCK}" if arch.name == "x86_64" else "")
+    append = test.append + (f" {CLOCK}" if arch.machine.host_clock else "")
     # Threads of its own for each CPU, so that they are at it at the same time.
     accel = ["-accel", "tcg,thread=multi"] if emulated else None
     try:
@@ -123,7 +124,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--arch", choices=[*machine.ARCHES, "all"],
+    parser.add_argument("--arch", choices=[*MACHINES, "all"],
                         default="x86_64")
     parser.add_argument("--kernel", default=common.KERNELS[0])
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
@@ -139,7 +140,7 @@ def main():
         seconds = QUICK_SECONDS if args.quick else SECONDS
     if seconds < 1:
         die(f"{seconds} is not a number of seconds to run; valid: 1 or more")
-    arches = list(machine.ARCHES) if args.arch == "all" else [args.arch]
+    arches = list(MACHINES) if args.arch == "all" else [args.arch]
     tests = list(TESTS) if args.test == "all" else [args.test]
 
     passed = failed = 0

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from host import common
 from host.common import BUILD, LOGS, ROOT, Progress, die
-from host.machine import ARCHES, boot
+from host.arch import MACHINES
+from host.machine import boot
 from host.guest import build_guest, write_initramfs
 from host.noise.trace import Run
 
@@ -33,17 +34,6 @@ LOADS = {
 }
 
 DEFAULT_LOADS = [name for name in LOADS if name != "idle"]
-
-COUNTS = {
-    "x86_64": {"static-key": 40, "vmalloc": 8000, "module": 50, "bpf": 300,
-               "setmem": 300, "kprobe": 10, "ftrace": 40, "percpu": 40},
-    "arm64": {"static-key": 200, "vmalloc": 8000, "module": 50, "bpf": 300,
-              "setmem": 300, "kprobe": 20, "ftrace": 40, "percpu": 40},
-    # An emulated fence takes milliseconds.
-    "riscv": {"static-key": 40, "vmalloc": 5000, "module": 10, "bpf": 16,
-              "setmem": 32, "kprobe": 4, "ftrace": 8, "percpu": 8},
-}
-
 
 class Interrupt:
     """Ctrl-C ends a measurement, and what there is is reported; a second one
@@ -69,8 +59,8 @@ def measure(built, title, append="", loads=None, cpus=4, machine="", stop=None,
             threshold=20, timeout=TIMEOUT, accel=None):
     """Boots the kernel that build_kernel() returned, with loads ({name: how
     often}), on so many CPUs of which all but CPU 0 are isolated."""
-    arch = ARCHES[built.arch]
-    loads = loads or COUNTS[built.arch]
+    arch = MACHINES[built.arch]
+    loads = loads or arch.noise.counts
     program = build_guest(arch, common.KERNELS[0], built.linux, "noise")
     initramfs = program.with_suffix(f".{built.name}.cpio")
     files = {"init": program}

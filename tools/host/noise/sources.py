@@ -68,33 +68,6 @@ SOURCES = [(name, re.compile(pattern)) for name, pattern in
 # riscv: only there, and then, set_memory flushes at once on our kernel.
 SPLIT = ("flush_tlb_all", "__set_memory")
 
-# What may still arrive with deferral on: source, and the loads it may be in
-# (None: in all of them). Everything else is a failure of --check.
-#
-# - A page split is not deferrable: CPUs may not hold both sizes.
-# - arm64 changes kprobes under stop_machine(), riscv also ftrace: a rendezvous.
-#   On riscv, where it takes long, the tick may start, and RCU ask.
-RENDEZVOUS = {"kprobe", "ftrace"}
-
-REMAINS = {
-    "x86_64": {"page split": None},
-    "arm64": {"stop_machine": {"kprobe"}},
-    "riscv": {"page split": None, "stop_machine": RENDEZVOUS,
-              "tick": RENDEZVOUS, "RCU": RENDEZVOUS},
-}
-
-# At least so many that can be deferred reach each isolated CPU with deferral
-# off, in COUNTS; those that are not here send none. arm64's flushes of kernel
-# translations are broadcasts, and its kprobes change under stop_machine().
-EXPECTED = {
-    "x86_64": {"static-key": 1000, "vmalloc": 100, "module": 100, "bpf": 20,
-               "setmem": 100, "kprobe": 50, "ftrace": 1000, "percpu": 100},
-    "arm64": {"static-key": 500, "module": 100, "bpf": 300, "ftrace": 100},
-    "riscv": {"static-key": 100, "vmalloc": 50, "module": 50, "bpf": 50,
-              "setmem": 20, "kprobe": 20, "ftrace": 20, "percpu": 50},
-}
-
-
 def cause(stack):
     frames = []
     for frame in stack:
