@@ -22,7 +22,7 @@ LAYOUT = {
     "arch": "arch",
     "kunit": "kernel/cpuword/kunit",
     "torture": "kernel/cpuword/torture",
-    "docs": "Documentation/core-api/cpuword",
+    "docs/kernel": "Documentation/core-api/cpuword",
     # What only one architecture has of the tests.
     **{f"tools/arch/{folder.name}/kunit": f"kernel/cpuword/kunit/arch/{folder.name}"
        for folder in sorted((ROOT / "tools" / "arch").glob("*"))},

@@ -2,7 +2,7 @@
 /*
  * Result: Never
  *
- * See docs/litmus/call-in-kernel.litmus.
+ * See docs/kernel/litmus/call-in-kernel.litmus.
  *
  * Weakened: cpuword_state.h: set_release(w, new); -> set(w, new);
  * Weakened: cpuword_state.h: fetch_add(CPUWORD_COUNTER_ONE - ctx -> fetch_add_relaxed(CPUWORD_COUNTER_ONE - ctx

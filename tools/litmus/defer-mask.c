@@ -2,7 +2,7 @@
 /*
  * Result: Never
  *
- * See docs/litmus/defer-mask.litmus.
+ * See docs/kernel/litmus/defer-mask.litmus.
  *
  * Weakened: cpuword_state.h: set_release(w, new); -> set(w, new);
  * Weakened: word.h: word = atomic_long_read_acquire(w); return (word & -> word = atomic_long_read(w); return (word &

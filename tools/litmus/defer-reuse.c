@@ -2,7 +2,7 @@
 /*
  * Result: Never
  *
- * See docs/litmus/defer-reuse.litmus.
+ * See docs/kernel/litmus/defer-reuse.litmus.
  *
  * Weakened: cpuword_state.h: set_release(w, new); -> set(w, new);
  * Weakened: word.h: old = atomic_long_read_acquire(w); -> old = atomic_long_read(w);

@@ -2,7 +2,7 @@
 /*
  * Result: Never
  *
- * See docs/litmus/lazy-refuses.litmus.
+ * See docs/kernel/litmus/lazy-refuses.litmus.
  *
  * Weakened: word.h: return !(word & CPUWORD_WATCHING); -> return cpuword_ctx(word) != CPUWORD_CTX_KERNEL;
  */

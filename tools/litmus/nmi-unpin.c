@@ -2,7 +2,7 @@
 /*
  * Result: Never
  *
- * See docs/litmus/nmi-unpin.litmus.
+ * See docs/kernel/litmus/nmi-unpin.litmus.
  *
  * Weakened: cpuword_state.h: return raw_atomic_long_add_return_release(CPUWORD_COUNTER_ONE, w); -> ;
  */

@@ -2,7 +2,7 @@
 /*
  * Result: Never
  *
- * See docs/litmus/pin-before.litmus.
+ * See docs/kernel/litmus/pin-before.litmus.
  *
  * Weakened: cpuword_state.h: set_release(w, new); -> set(w, new);
  * Weakened: word.h: atomic_long_cmpxchg(w, old, old | CPUWORD_PIN) -> atomic_long_cmpxchg_relaxed(w, old, old | CPUWORD_PIN)

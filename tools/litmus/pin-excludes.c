@@ -2,7 +2,7 @@
 /*
  * Result: Never
  *
- * See docs/litmus/pin-excludes.litmus.
+ * See docs/kernel/litmus/pin-excludes.litmus.
  *
  * Weakened: cpuword_state.h: fetch_add(CPUWORD_COUNTER_ONE - ctx -> fetch_add_relaxed(CPUWORD_COUNTER_ONE - ctx
  * Weakened: word.h: fetch_andnot_release -> fetch_andnot_relaxed

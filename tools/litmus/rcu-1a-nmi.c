@@ -2,7 +2,7 @@
 /*
  * Result: Never
  *
- * See docs/litmus/rcu-1a-nmi.litmus.
+ * See docs/kernel/litmus/rcu-1a-nmi.litmus.
  *
  * Weakened: cpuword_state.h: set_release(w, old + CPUWORD_COUNTER_ONE); -> set(w, old + CPUWORD_COUNTER_ONE);
  * Weakened: cpuword_state.h: return raw_atomic_long_add_return_release( -> return raw_atomic_long_add_return_relaxed(

@@ -2,7 +2,7 @@
 /*
  * Result: Never
  *
- * See docs/litmus/rcu-1a.litmus.
+ * See docs/kernel/litmus/rcu-1a.litmus.
  *
  * Weakened: cpuword_state.h: set_release(w, new); -> set(w, new);
  * Weakened: P1: sample(w) -> (unsigned long)atomic_long_read(w) >> CPUWORD_COUNTER_SHIFT

@@ -2,7 +2,7 @@
 /*
  * Result: Never
  *
- * See docs/litmus/rcu-1b.litmus.
+ * See docs/kernel/litmus/rcu-1b.litmus.
  *
  * Weakened: cpuword_state.h: fetch_add(CPUWORD_COUNTER_ONE - ctx -> fetch_add_relaxed(CPUWORD_COUNTER_ONE - ctx
  * Weakened: cpuword_state.h: fetch_add(CPUWORD_COUNTER_ONE - ctx -> fetch_add_release(CPUWORD_COUNTER_ONE - ctx

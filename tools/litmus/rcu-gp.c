@@ -2,7 +2,7 @@
 /*
  * Result: Never
  *
- * See docs/litmus/rcu-gp.litmus.
+ * See docs/kernel/litmus/rcu-gp.litmus.
  *
  * Weakened: cpuword_state.h: fetch_add(CPUWORD_COUNTER_ONE - ctx -> fetch_add_relaxed(CPUWORD_COUNTER_ONE - ctx
  * Weakened: cpuword_state.h: set_release(w, new); -> set(w, new);

@@ -2,7 +2,7 @@
 /*
  * Result: Never
  *
- * See docs/litmus/rcu-pin.litmus.
+ * See docs/kernel/litmus/rcu-pin.litmus.
  *
  * Weakened: cpuword_state.h: fetch_add(CPUWORD_COUNTER_ONE - ctx -> fetch_add_relaxed(CPUWORD_COUNTER_ONE - ctx
  * Weakened: cpuword_state.h: raw_atomic_long_add_return_release(CPUWORD_COUNTER_ONE + ctx, w) -> raw_atomic_long_add_return_relaxed(CPUWORD_COUNTER_ONE + ctx, w)

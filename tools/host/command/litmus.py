@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Runs the litmus tests by herd7: those of docs/litmus/ under the kernel tree's
+"""Runs the litmus tests by herd7: docs/kernel/litmus/ under the kernel tree's
 own memory model; and tools/litmus/, the same claims of the code itself, as the
 compiler has it, under the models of the architectures. Each test states its
 result; and what its "Weakened:" lines make of it has to show the opposite, or
-the test could not fail. See docs/litmus/README."""
+the test could not fail. See docs/tools/litmus.rst."""
 
 import argparse
 import concurrent.futures
@@ -24,7 +24,7 @@ from host.edit import Bad, substitute
 
 # Seconds of CPU time for herd7 on one test; those here take up to four.
 TIMEOUT = 20
-TESTS = ROOT / "docs" / "litmus"
+TESTS = ROOT / "docs" / "kernel" / "litmus"
 COMPILED = ROOT / "tools" / "litmus"
 # What runs, weakened variants included, can be looked at here.
 MADE = BUILD / "litmus"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Checks core's own code with CBMC: all interleavings of two or three CPUs, with
 an NMI at each place between two accesses to the word, sequentially consistent
-and under TSO. Each of tools/model/*.c is a model; see docs/model.rst. What its
+and under TSO. Each of tools/model/*.c is a model; see docs/tools/model.rst. What its
 "Weakened:" lines make of the code has to violate the property that they name,
 or the model could not find a fault."""
 

@@ -5,7 +5,7 @@ Each of the faults in tools/mutants/ is made in a copy of the repository,
 build/mutants/, with a kernel tree and builds of its own. There the level that
 its entry names first has to fail, and fail by what it tests: a tool that fails
 proves nothing. Before, all that is used is run as it is, and has to pass. See
-docs/mutants.rst."""
+docs/tools/mutants.rst."""
 
 import argparse
 import difflib

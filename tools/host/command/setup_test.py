@@ -2,7 +2,7 @@
 """Does tools/setup.sh do what the Makefile's targets rely on? Tries it, as
 root, in chroots of bare Debian systems, made by debootstrap from the machine's
 own apt sources: each target as the first one, each after any other, and on
-systems that are not as bare or not as well. docs/testing.rst says what is
+systems that are not as bare or not as well. docs/tools/testing.rst says what is
 simulated."""
 
 import argparse

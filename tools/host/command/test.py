@@ -64,7 +64,7 @@ def on_each(name, words, option="--arch", needs="", arches=MACHINES):
 
 
 # A step is a line: what a change is likely to break, and costs few kernels, is
-# in the first list. README.md and docs/testing.rst say what is in which.
+# in the first list. README.md and docs/tools/testing.rst say what is in which.
 DAILY = [
     *kunit(slow=False),
     tool("dangerzone/selftest", "dangerzone --arch=all --selftest"),
