@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """What an architecture still lacks: what has to be there, and what may be, with
-what is skipped without it. docs/porting.rst says how to write each."""
+what is skipped without it. docs/kernel/porting.rst says how to write each."""
 
 import argparse
 
