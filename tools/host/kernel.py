@@ -152,17 +152,30 @@ class Kernel:
         show_end(self.log)
         return False
 
+    def make(self, target):
+        """The command that makes a target of the kernel's."""
+        return ["make", f"ARCH={self.arch}", f"O={self.build_dir}",
+                f"--jobs={self.jobs}",
+                *make_variables(self.arch, self.config), target]
+
+    def compile(self, file):
+        """Configures, and compiles one object file and what is generated
+        before it; True if that worked."""
+        if not self.configure():
+            return False
+        if common.run(f"compiling {file} in {self.build_dir.name}",
+                      self.make(file), self.log, cwd=self.linux) == 0:
+            return True
+        show_end(self.log)
+        return False
+
     def build(self):
         """Configures and builds; True if that worked."""
         started = time.monotonic()
         built = False
         if self.configure():
             # kunit.py's "build" would keep to itself what make says.
-            objects = Objects(
-                ["make", f"ARCH={self.arch}", f"O={self.build_dir}",
-                 f"--jobs={self.jobs}",
-                 *make_variables(self.arch, self.config), "all"],
-                self.linux, self.log)
+            objects = Objects(self.make("all"), self.linux, self.log)
             try:
                 built = common.run(f"building {self.build_dir.name}",
                                    objects.command, self.log, cwd=self.linux,

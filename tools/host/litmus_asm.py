@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Makes tests for herd7 of what the compiler makes of tools/litmus/*.c: each is
-compiled with the flags of a built kernel, disassembled, and put into the syntax
+compiled with the flags of the kernel, disassembled, and put into the syntax
 of herd7 instruction by instruction. What orders nothing may be replaced by its
 like, and so may a DSB NSH that completes a TLBI; the rest is left as it is or
 refused."""
@@ -135,24 +135,25 @@ EVENTS = list(Arm64.events)
 
 
 class Compiler:
-    """The compiler of one architecture, as the kernel in build/ was built."""
+    """The compiler of one architecture, as make calls it in build/. That takes
+    a configured kernel and no built one."""
 
     def __init__(self, arch, kernel, jobs):
         self.arch = arch
         self.syntax = ARCHES[arch]
-        self.prefix = ARCHES[arch].cross
         self.build_dir = BUILD / kernel / f"kunit-{arch}"
         command = self.build_dir / "kernel/cpuword/.core.o.cmd"
         if not command.exists() and not Kernel(
-                arch, kernel, jobs).build():
+                arch, kernel, jobs).compile("kernel/cpuword/core.o"):
             die(f"there is no kernel for {arch} to take the flags from")
-        found = re.match(r"\S+ := (?:ccache )?(\S+) (.*?) -c -o ",
+        found = re.match(r"\S+ := (?:ccache )?(\S+-)gcc (.*?) -c -o ",
                          command.read_text())
         if not found:
             die(f"{command} is not as expected")
+        self.prefix = found[1]
         # Ours come first: what is tested is the repository, not the build.
         self.command = [
-            found[1], "-I{own}", f"-I{ROOT}/core", f"-I{ROOT}/include",
+            f"{self.prefix}gcc", "-I{own}", f"-I{ROOT}/core", f"-I{ROOT}/include",
             f"-I{ROOT}/arch/{arch}/include", f"-I{ROOT}/tools/litmus",
             *(flag for flag in shlex.split(found[2])
               if not flag.startswith("-Wp,")),
