@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# cpuword, host side. "make" lists the targets. The kernel code is built by
-# core/Makefile and kunit/Makefile, inside the kernel tree.
+# cpuword, host side. "make" says what to start with and lists the targets. The
+# kernel code is built by core/Makefile and kunit/Makefile, inside the kernel
+# tree.
 
 # An architecture is a folder; those that QEMU boots have a [machine] in its
 # arch.toml. A kernel is a series of patches.
@@ -47,6 +48,7 @@ test_args = --kernel $(KERNEL) --jobs $(JOBS) $(if $(ONLY),--only "$(ONLY)")
 .PHONY: help setup tree kunit demo noise bench litmus model dangerzone mutants \
 	selftests torture test test-long port-check apply clean
 help: ## list the targets
+	@$(if $(MAKECMDGOALS),,printf 'To start with: make demo, make test\n\n')
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 	@echo
 	@echo "ARCH is one of $(ARCHES) (for kunit also $(filter-out $(ARCHES),$(ALL))): $(ARCH)"
