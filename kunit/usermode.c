@@ -149,6 +149,11 @@ struct cpuword_user *cpuword_user_start(struct kunit *test, int cpu)
 	if (!ready) {
 		KUNIT_ASSERT_EQ(test, misc_register(&user_device), 0);
 		KUNIT_ASSERT_EQ(test, write_program(), 0);
+		/*
+		 * x86 changes to the TSC a second after it was found, at boot,
+		 * under stop_machine().
+		 */
+		ssleep(2);
 		ready = true;
 	}
 
