@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Breaks the code in one place at a time, and looks whether a test notices.
 
-Each of the faults in tools/mutants/ is made in a copy of the repository,
+Each of the faults in tools/mutants/ and tools/arch/*/ is made in a copy of the repository,
 build/mutants/, with a kernel tree and builds of its own. There the level that
 its entry names first has to fail, and fail by what it tests: a tool that fails
 proves nothing. Before, all that is used is run as it is, and has to pass. See
@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from host import common
 from host import overlay
 from host.common import BUILD, LOGS, ROOT, die
+from host.arch import ARCHES
+from host.lookup import find
 from host.edit import Bad, substitute
 
 MUTANTS = ROOT / "tools" / "mutants"
@@ -179,8 +181,17 @@ def read_mutants(path):
     return mutants
 
 
-def all_mutants():
-    mutants = [mutant for path in sorted(MUTANTS.glob("*.mut"))
+def files_of(kernel):
+    """The lists: the general ones by name, a version's before those that all
+    versions share, and that of each architecture."""
+    general = {path.name: path for place in ("common", kernel)
+               for path in (MUTANTS / place).glob("*.mut")}
+    own = [find(arch.folder, kernel, "mutants") for arch in ARCHES.values()]
+    return [*(general[name] for name in sorted(general)), *filter(None, own)]
+
+
+def all_mutants(kernel):
+    mutants = [mutant for path in files_of(kernel)
                for mutant in read_mutants(path)]
     names = [mutant.name for mutant in mutants]
     for name in names:
@@ -352,7 +363,7 @@ def main():
     args = parser.parse_args()
     common.check_kernel(args.kernel)
 
-    ways = chosen(all_mutants(), args.only or [], args.level)
+    ways = chosen(all_mutants(args.kernel), args.only or [], args.level)
     if not ways:
         die("no such mutant")
     copy = Copy(args.kernel)

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Finds what differs between kernel versions, and between architectures."""
+
+import functools
+import importlib.util
+
+from host.arch import FOLDERS
+
+
+def find(folder, version, name):
+    """The file of this name for a kernel version, or else the one that all
+    versions share; None if there is neither."""
+    for place in (version, "common"):
+        path = folder / place / name
+        if path.exists():
+            return path
+    return None
+
+
+@functools.cache
+def module(arch, name):
+    """An architecture's own Python module; None if it has none."""
+    path = FOLDERS / arch / f"{name}.py"
+    if not path.exists():
+        return None
+    spec = importlib.util.spec_from_file_location(f"{arch}_{name}", path)
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
