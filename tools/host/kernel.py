@@ -33,12 +33,23 @@ class Objects:
         self.command = command
         self.linux = linux
         self.log = log
-        self.all = set()
+        self.read = 0       # bytes of the log
+        self.done, self.all = set(), set()
         self.answer = self.asked = None
+
+    def look(self):
+        """What make has said since the last time, in whole lines."""
+        with open(self.log, "rb") as log:
+            log.seek(self.read)
+            new = log.read()
+        new = new[:new.rfind(b"\n") + 1]
+        self.read += len(new)
+        self.done.update(self.NAME.findall(new.decode(errors="replace")))
 
     def far(self):
         """In words, None before there is something to say."""
-        done = set(self.NAME.findall(self.log.read_text(errors="replace")))
+        self.look()
+        done = self.done
         if not self.asked:
             if all(name.startswith(self.EARLY) for name in done):
                 return None
