@@ -62,6 +62,15 @@ class Machine:
 
 
 @dataclass
+class Stacks:
+    """Functions in the stacks of those who send IPIs, as regular expressions."""
+    # How an IPI is sent, which says nothing of why.
+    plumbing: str = "$"
+    # What is below an interrupt, or a system call.
+    below: str = "$"
+
+
+@dataclass
 class Noise:
     """The demo. How often each load is done, some seconds each: the times of an
     emulated machine do not matter, the number of events does."""
@@ -85,6 +94,8 @@ class Bench:
     sizes: list = field(default_factory=lambda: [4, 16, 64])
     # QEMU's -machine, for that many CPUs.
     machine: str = ""
+    # The functions that interrupts begin with: a regular expression.
+    interrupts: str = "$"
     # Operations that send no IPI.
     no_ipi: list = field(default_factory=list)
     getpid_may_cost: float = 1.0
@@ -106,6 +117,7 @@ class Arch:
     # What sparse does not take of -march.
     sparse_drops: str = ""
     machine: Machine | None = None
+    stacks: Stacks | None = None
     noise: Noise | None = None
     bench: Bench | None = None
     # Boot parameters that no other architecture has: their values.
@@ -138,7 +150,8 @@ class Arch:
         return self.qemu_config.kernel_path
 
 
-SECTIONS = {"kunit": Kunit, "machine": Machine, "noise": Noise, "bench": Bench}
+SECTIONS = {"kunit": Kunit, "machine": Machine, "stacks": Stacks,
+            "noise": Noise, "bench": Bench}
 
 
 def made(kind, facts, where):

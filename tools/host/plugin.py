@@ -14,16 +14,20 @@ def symbols_of(kernel):
         yield symbol, address
 
 
-def plugin(name):
-    """Builds a QEMU plugin that counts instructions; returns its path."""
+def plugin(name, arch=None):
+    """Builds a QEMU plugin that counts instructions, one that has to know them
+    for an architecture; returns its path."""
     folder = ROOT / "tools" / "qemu"
-    source, binary = folder / f"{name}.c", BUILD / f"qemu_{name}.so"
-    sources = [source, folder / "plugin.h"]
+    own = [arch.folder / "qemu.h"] if arch else []
+    full = f"{name}-{arch.name}" if arch else name
+    source, binary = folder / f"{name}.c", BUILD / f"qemu_{full}.so"
+    sources = [source, folder / "plugin.h", *own]
     if not binary.exists() or any(s.stat().st_mtime > binary.stat().st_mtime
                                   for s in sources):
-        must(f"{name}.c", ["gcc", "-O2", "-Wall", "-shared", "-fPIC",
-                              "-fvisibility=hidden", "-o", binary, source],
-             LOGS / f"qemu_{name}.log")
+        must(f"{name}.c",
+             ["gcc", "-O2", "-Wall", "-shared", "-fPIC", "-fvisibility=hidden",
+              *(f"-I{file.parent}" for file in own), "-o", binary, source],
+             LOGS / f"qemu_{full}.log")
     return binary
 
 

@@ -12,8 +12,7 @@
  * spent waiting is not counted in it, nor are interrupts, which begin at one of
  * irq= and end with the return from it.
  *
- * Arguments: out=<file>,arch=x86_64|arm64|riscv,begin=<address>...,
- *	      irq=<address>...
+ * Arguments: out=<file>,begin=<address>...,irq=<address>...
  *
  * While a CPU waits, or spins in user mode, its thread sleeps: the host has
  * fewer CPUs than the guest.
@@ -47,8 +46,15 @@ struct counts {
 
 enum kind { OTHER, ATOMIC, PAUSE, CALL, RETURN, IRQ_RETURN, MARKER, NR_KINDS };
 
+static inline uint32_t word_of(const uint8_t *code)
+{
+	return code[0] | code[1] << 8 | code[2] << 16 | (uint32_t)code[3] << 24;
+}
+
+/* classify(): of which kind is an instruction?  It is the architecture's. */
+#include "qemu.h"
+
 static struct qemu_plugin_scoreboard *scores;
-static enum kind (*classify)(const uint8_t *code, size_t len);
 static unsigned int nr_cpus;
 static FILE *out;
 
@@ -66,92 +72,6 @@ static struct {
 	long depth;				/* of calls; 0: not in one */
 	bool in_irq;
 } broadcast;
-
-static enum kind classify_x86(const uint8_t *code, size_t len)
-{
-	static const uint8_t marker[] = { 0x0f, 0x1f, 0x80, 'm', 'a', 'r', 'k' };
-	static const uint8_t pause[] = { 0xf3, 0x90 };
-	size_t i;
-
-	if (len == sizeof(marker) && !memcmp(code, marker, len))
-		return MARKER;
-	if (len == sizeof(pause) && !memcmp(code, pause, len))
-		return PAUSE;
-	if (len == 2 && code[0] == 0x48 && code[1] == 0xcf)
-		return IRQ_RETURN;
-	if (len && (code[0] == 0xc3 || code[0] == 0xc2))
-		return RETURN;
-	for (i = 0; i < len && memchr("\x66\x67\xf2\xf3\x2e\x36\x3e\x26\x64\x65",
-				      code[i], 10); i++)
-		;
-	if (i < len && code[i] == 0xf0)
-		return ATOMIC;
-	if (i < len && code[i] >> 4 == 4)	/* REX */
-		i++;
-	if (i + 1 < len && (code[i] == 0xe8 ||
-			    (code[i] == 0xff && (code[i + 1] >> 3 & 7) == 2)))
-		return CALL;
-	/* XCHG with memory locks by itself. */
-	return i + 1 < len && code[i] >> 1 == 0x86 >> 1 && code[i + 1] < 0xc0 ?
-		ATOMIC : OTHER;
-}
-
-static uint32_t word_of(const uint8_t *code)
-{
-	return code[0] | code[1] << 8 | code[2] << 16 | (uint32_t)code[3] << 24;
-}
-
-static enum kind classify_arm64(const uint8_t *code, size_t len)
-{
-	uint32_t insn = word_of(code);
-
-	if (insn == (0xd2800000 | 0x6d61 << 5 | 31))	/* mov xzr, #0x6d61 */
-		return MARKER;
-	if (insn == 0xd503203f || insn == 0xd503205f)	/* yield, wfe */
-		return PAUSE;
-	if (insn == 0xd69f03e0)				/* eret */
-		return IRQ_RETURN;
-	if (insn == 0xd65f03c0 || insn == 0xd65f0bff)	/* ret, retaa */
-		return RETURN;
-	if (insn >> 26 == 0x25 ||			/* bl, blr */
-	    (insn & 0xfffffc1f) == 0xd63f0000)
-		return CALL;
-	/* LDADD and its kind, SWP, but not LDAPR; CAS; STXR, CASP. */
-	if (((insn & 0x3b200c00) == 0x38200000 &&
-	     (insn & 0x3ffffc00) != 0x38bfc000) ||
-	    (insn & 0x3fa07c00) == 0x08a07c00 ||
-	    (insn & 0x3fc00000) == 0x08000000)
-		return ATOMIC;
-	return OTHER;
-}
-
-static enum kind classify_riscv(const uint8_t *code, size_t len)
-{
-	uint32_t insn = word_of(code);
-
-	if (len == 2) {
-		insn &= 0xffff;
-		if (insn == 0x8082)			/* c.jr ra */
-			return RETURN;
-		return (insn & 0xf07f) == 0x9002 && insn != 0x9002 ?
-			CALL : OTHER;			/* c.jalr */
-	}
-	if (insn == (0x6d61 << 12 | 0x37))		/* lui zero, 0x6d61 */
-		return MARKER;
-	if (insn == 0x0100000f ||			/* pause */
-	    insn == 0x00d00073)				/* wrs.nto */
-		return PAUSE;
-	if (insn == 0x10200073)				/* sret */
-		return IRQ_RETURN;
-	if (insn == 0x00008067)				/* ret */
-		return RETURN;
-	if ((insn & 0xfff) == 0x0ef || (insn & 0xfff) == 0x0e7)
-		return CALL;				/* jal, jalr to ra */
-	/* AMO and SC; not LR, which is one half of an LR/SC. */
-	if ((insn & 0x7f) == 0x2f && insn >> 27 != 2)
-		return ATOMIC;
-	return OTHER;
-}
 
 static void paused(unsigned int cpu, void *data)
 {
@@ -317,15 +237,9 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info,
 			add(&begins, argv[i] + 6);
 		else if (!strncmp(argv[i], "irq=", 4))
 			add(&irqs, argv[i] + 4);
-		else if (!strcmp(argv[i], "arch=x86_64"))
-			classify = classify_x86;
-		else if (!strcmp(argv[i], "arch=arm64"))
-			classify = classify_arm64;
-		else if (!strcmp(argv[i], "arch=riscv"))
-			classify = classify_riscv;
 	}
-	if (!out || !classify || !begins.n || !irqs.n) {
-		fprintf(stderr, "qemu_count: needs out=, arch=, begin= and irq=\n");
+	if (!out || !begins.n || !irqs.n) {
+		fprintf(stderr, "qemu_count: needs out=, begin= and irq=\n");
 		return -1;
 	}
 	nr_cpus = info->system.max_vcpus;

@@ -24,14 +24,11 @@ COUNTED = {"nothing": 20, "flip": 5, "purge": 60}
 
 TIMED = {"nothing": 20, "flip": 20, "purge": 60}
 
-# Where a broadcast begins, and interrupts of it.
+# Where a broadcast begins.
 BROADCASTS = re.compile(r"kick_all_cpus_sync\w*|on_each_cpu_cond_mask|"
                         r"on_each_cpu_deferrable\w*|"
                         r"smp_call_function_in_kernel|"
                         r"flush_(tlb_kernel_range|tlb_all|icache_all)\w*")
-
-INTERRUPTS = re.compile(r"asm_sysvec_\w+|asm_common_interrupt|asm_exc_nmi|"
-                        r"el1h_64_irq|handle_exception")
 
 PENDING = ("cpuword_user_entered_slow", "cpuword_enter_slow")
 
@@ -140,15 +137,15 @@ def machine_of(arch):
 def counting(kernel, counts):
     """QEMU's options for counting instructions into the file counts."""
     need_qemu(kernel.arch)
-    options = f"out={counts},arch={kernel.arch.name}"
+    options = f"out={counts}"
     for symbol, address in symbols_of(kernel):
         if BROADCASTS.fullmatch(symbol):
             options += f",begin={address}"
-        if INTERRUPTS.fullmatch(symbol):
+        if re.fullmatch(kernel.arch.bench.interrupts, symbol):
             options += f",irq={address}"
     # Not one thread for all CPUs: the plugin says why.
     return ["-accel", "tcg,thread=multi", "-plugin",
-            f"{plugin('count')},{options}", *machine_of(kernel.arch)]
+            f"{plugin('count', kernel.arch)},{options}", *machine_of(kernel.arch)]
 
 
 def operations(lines):

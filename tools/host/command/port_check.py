@@ -11,7 +11,9 @@ from host.common import ROOT, die
 OPTIONAL = [
     ("machine", "everything that boots in QEMU: all except KUnit"),
     ("noise", "make demo, and the sources part of make bench"),
+    ("stacks", "names of senders whose stacks are the architecture's"),
     ("bench", "make bench"),
+    ("qemu.h", "the broadcast part of make bench"),
     ("zone.py", "make dangerzone"),
     ("selftest.S", "the self-test of make dangerzone"),
     ("common/rules", "exceptions of make dangerzone"),

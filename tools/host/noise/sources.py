@@ -3,6 +3,8 @@
 
 import re
 
+from host.arch import ARCHES
+
 # The SBI's remote fence functions, and the same as the firmware counts them.
 FENCES = {0: "fence.i", 1: "sfence.vma", 2: "sfence.vma.asid"}
 
@@ -13,19 +15,25 @@ INTERRUPTS = [("function call", re.compile("function call", re.I)),
               ("irq_work", re.compile("irq work", re.I)),
               ("timer", re.compile("timer", re.I))]
 
+
+def of_all(what):
+    """These functions of any architecture: on a machine of the user's it is not
+    known which one it is."""
+    return "|".join(getattr(arch.stacks, what) for arch in ARCHES.values()
+                    if arch.stacks)
+
+
 # A stack trace begins with how an IPI is sent, which says nothing ...
 PLUMBING = re.compile(
     r"^(trace_event_raw_event_|__traceiter_|__?smp_call|smp_call_function|"
     r"on_each_cpu_cond_mask|generic_exec_single|__irq_work_queue_local|"
-    r"irq_work_queue|resched_curr|__resched_curr|"
-    r"__sbi_ecall|__sbi_rfence_v02|sbi_remote_)")
+    r"irq_work_queue|resched_curr|__resched_curr|" + of_all("plumbing") + ")")
 
 # ... and below an interrupt it goes on with what that happened to interrupt,
 # which is not its cause, and below a system call with its way in.
 INTERRUPTED = re.compile(
-    r"^(asm_sysvec_|asm_common_interrupt|el1h_64_|el0t_64_irq|call_on_irq|"
-    r"handle_riscv_irq|do_irq|ret_from_exception|ret_from_fork|ksys_|__x64_sys|"
-    r"__arm64_sys|__riscv_sys|__se_sys|vfs_write|kthread$|do_idle)")
+    r"^(call_on_irq|do_irq|ret_from_fork|ksys_|__se_sys|vfs_write|kthread$|"
+    r"do_idle|" + of_all("below") + ")")
 
 # Who sends, by name: the first of these that is in the sender's stack, which is
 # written "|frame|frame|". DEFERRABLE change what the kernel alone uses; to the
