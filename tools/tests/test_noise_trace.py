@@ -68,6 +68,8 @@ class Noise(unittest.TestCase):
         self.assertEqual(self.load.by_source(1), {"text patching": 3120})
         self.assertEqual(self.load.by_source(2),
                          {"text patching": 3120, "RCU": 2})
+        self.assertEqual(self.load.by_source(3),
+                         {"text patching": 3120, "page split": 1})
         self.assertEqual(self.load.ipis(2), 3122)
         self.assertEqual(self.load.deferrable(2), 3120)
         self.assertEqual(self.load.sent_of_kind("reschedule", 2), 2)

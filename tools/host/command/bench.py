@@ -14,13 +14,12 @@ off and on. Prints tables and writes them, with a JSON file of all figures.
 
 import argparse
 import json
-import os
 import shlex
 import sys
 import time
 from pathlib import Path
 
-from host import common
+from host import command_line, common
 from host.bench.checks import check
 from host.bench.measure import (SETTINGS, Kernel, measure_broadcast, measure_entry, measure_getpid, measure_grace, measure_sources)
 from host.bench.report import getpid_text, report
@@ -109,13 +108,7 @@ def parts(text):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--arch", choices=[*MACHINES, "all"],
-                        default="x86_64")
-    parser.add_argument("--kernel", default=common.KERNELS[0])
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser = command_line.parser(__doc__, MACHINES, every=True)
     parser.add_argument("--parts", type=parts, metavar="PART,...",
                         help="these parts only")
     parser.add_argument("--quick", action="store_true",
@@ -132,7 +125,7 @@ def main():
         die("--quick has parts of its own: leave out --parts")
     args.parts = args.parts or (["entry", "broadcast"] if args.quick
                                 else PARTS)
-    names = list(MACHINES) if args.arch == "all" else [args.arch]
+    names = command_line.chosen(args.arch, MACHINES)
 
     if args.image:
         if args.arch == "all":

@@ -2,13 +2,11 @@
 """Checks the danger zone of a built kernel: what it executes between the entry
 from user mode and the entry hook, and between the exit hook and user mode."""
 
-import argparse
 import fnmatch
-import os
 import sys
 from pathlib import Path
 
-from host import common
+from host import command_line, common
 from host.zone import selftest
 from host.common import ROOT, die
 from host.zone.image import BadImage, Image
@@ -178,10 +176,7 @@ def built(arch, variant, kernel, jobs):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--arch", choices=[*ARCHES, "all"], default="x86_64")
-    parser.add_argument("--kernel", default=common.KERNELS[0])
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser = command_line.parser(__doc__, ARCHES, every=True)
     parser.add_argument("--variant", default="default",
                         help="the kernel of this KUnit variant")
     parser.add_argument("--vmlinux", type=Path,
@@ -192,7 +187,7 @@ def main():
                         help="say which rules are not needed")
     args = parser.parse_args()
     common.check_kernel(args.kernel)
-    arches = ARCHES if args.arch == "all" else [args.arch]
+    arches = command_line.chosen(args.arch, ARCHES)
     passed = failed = 0
     try:
         if args.selftest:

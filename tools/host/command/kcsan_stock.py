@@ -3,14 +3,12 @@
 variant kcsan does, runs the loads of the demo, and prints what is reported in
 the form of tools/kcsan-stock.txt. Each race is reported once a boot."""
 
-import argparse
-import os
 from collections import Counter
 
-from host import common
+from host import command_line
 from host.common import LOGS
 from host.noise.measure import DEFAULT_LOADS, measure
-from host.arch import DEFAULT, MACHINES
+from host.arch import MACHINES
 from host.kernel import build_kernel
 from host.results import STOCK_RACES, race_of
 
@@ -19,12 +17,8 @@ TIMEOUT = 900
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--arch", choices=[name for name, arch in MACHINES.items()
-                                          if "kcsan" in arch.variants],
-                        default=DEFAULT)
-    parser.add_argument("--kernel", default=common.KERNELS[0])
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser = command_line.parser(__doc__, [
+        name for name, arch in MACHINES.items() if "kcsan" in arch.variants])
     parser.add_argument("--boots", type=int, default=3)
     parser.add_argument("--load", nargs="+", choices=DEFAULT_LOADS,
                         help="these loads only; all by default")

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Runs the KUnit suites of cpuword with the kernel tree's own kunit.py."""
 
-import argparse
-import os
 import sys
 
-from host import common, overlay
+from host import command_line, overlay
 from host.arch import ARCHES
 from host.common import die
 from host.kernel import Kernel
@@ -15,10 +13,7 @@ from host.results import summary
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--arch", choices=ARCHES, default="x86_64")
-    parser.add_argument("--kernel", default=common.KERNELS[0])
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser = command_line.parser(__doc__, ARCHES)
     parser.add_argument("--variant", default="default", help="a name, or all")
     parser.add_argument("--configure", action="store_true",
                         help="no more than configure the kernel")

@@ -5,9 +5,7 @@ compiler has it, under the models of the architectures. Each test states its
 result; and what its "Weakened:" lines make of it has to show the opposite, or
 the test could not fail. See docs/tools/litmus.rst."""
 
-import argparse
 import concurrent.futures
-import os
 import re
 import shutil
 import subprocess
@@ -15,7 +13,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from host import common
+from host import command_line, common
 from host import litmus_asm
 from host import overlay
 from host.common import BUILD, LOGS, ROOT, die
@@ -196,10 +194,7 @@ def run(test, herd):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--kernel", default=common.KERNELS[0])
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser = command_line.parser(__doc__)
     parser.add_argument("--no-weakened", action="store_true",
                         help="only the tests as they are")
     parser.add_argument("tests", nargs="*", help="names; all by default")

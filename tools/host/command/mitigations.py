@@ -3,17 +3,15 @@
 entry code out of their memory as it is after all patching, and checks that the
 word leaves true what the mitigations assume of it."""
 
-import argparse
 import dataclasses
 import json
-import os
 import shutil
 import socket
 import sys
 import tempfile
 from pathlib import Path
 
-from host import common
+from host import command_line, common
 from host.common import LOGS, die
 from host.live_text import (FAULTS, LiveImage, Needs, Text, check_entry,
                               check_exit)
@@ -204,9 +202,7 @@ class Report:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kernel", default=common.KERNELS[0])
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser = command_line.parser(__doc__)
     parser.add_argument("--machine", default="all",
                         help=f"one of {' '.join(MACHINES)}")
     parser.add_argument("--no-stock", action="store_true",

@@ -7,16 +7,14 @@ its entry names first has to fail, and fail by what it tests: a tool that fails
 proves nothing. Before, all that is used is run as it is, and has to pass. See
 docs/tools/mutants.rst."""
 
-import argparse
 import difflib
 import fnmatch
-import os
 import re
 import sys
 import time
 from dataclasses import dataclass, field
 
-from host import common
+from host import command_line, common
 from host import overlay
 from host.common import BUILD, LOGS, ROOT, die
 from host.arch import ARCHES
@@ -348,10 +346,7 @@ def show(mutants):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--kernel", default=common.KERNELS[0])
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser = command_line.parser(__doc__)
     parser.add_argument("--level", choices=LEVELS, default="",
                         help="those that this level is to notice, by it")
     parser.add_argument("--only", action="append", metavar="NAME",

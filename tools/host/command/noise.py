@@ -16,7 +16,7 @@ import os
 import re
 from pathlib import Path
 
-from host import common
+from host import command_line
 from host.common import BUILD, die
 from host.kernel import build_kernel
 from host.arch import MACHINES, having
@@ -102,8 +102,7 @@ def main():
     parser.add_argument("--guest", metavar="ARCH", choices=GUESTS,
                         help="in QEMU: " + " ".join(GUESTS))
     group = parser.add_argument_group("with --guest")
-    group.add_argument("--kernel", default=common.KERNELS[0])
-    group.add_argument("--jobs", type=int, default=os.cpu_count())
+    command_line.add_build(group)
     group.add_argument("--append", default="", metavar="ARGS",
                        help="more for the kernel's command line")
     group.add_argument("--machine", default="", metavar="OPTIONS",

@@ -5,12 +5,10 @@ long, binary. The kernel has to survive, to keep what it had, and to name the
 valid values in one line for each. And it has to say which CPUs are isolated at
 run time though nothing is deferred for them."""
 
-import argparse
 import errno
-import os
 import re
 
-from host import common, machine
+from host import command_line, common, machine
 from host.common import BUILD, LOGS
 from host.guest import build_guest, write_initramfs
 from host.kernel import build_kernel
@@ -127,16 +125,10 @@ def boot(arch, kernel, name, values):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--arch", choices=[*MACHINES, "all"],
-                        default="x86_64")
-    parser.add_argument("--kernel", default=common.KERNELS[0])
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser = command_line.parser(__doc__, MACHINES, every=True)
     args = parser.parse_args()
     passed = failed = 0
-    for arch in MACHINES if args.arch == "all" else [args.arch]:
+    for arch in command_line.chosen(args.arch, MACHINES):
         kernel = build_kernel(arch, args.kernel, args.jobs)
         parameters = PARAMETERS | MACHINES[arch].parameters
         for name, values in parameters.items():

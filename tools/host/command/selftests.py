@@ -7,15 +7,13 @@ CPUs, whose entries are tracked, while CPU 0 leaves them work to find there, and
 sends them NMIs. On each architecture the kernel's tests of itself run at boot
 and as modules (variant "kernel"), while isolated CPUs spin in user mode."""
 
-import argparse
-import os
 import re
 import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from host import common, machine
+from host import command_line, machine
 from host import selftests_kernel
 from host.common import BUILD, die, LOGS, must
 from host.kernel import build_kernel
@@ -341,12 +339,7 @@ def run_variant(variant, kernels, files, names, only, verdict, summary):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--arch", choices=MACHINES, default="x86_64")
-    parser.add_argument("--kernel", default=common.KERNELS[0])
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser = command_line.parser(__doc__, MACHINES)
     parser.add_argument("--variant", nargs="+", choices=[*ALL_VARIANTS, "all"],
                         default=["all"],
                         help="only x86_64 has others than kernel")

@@ -3,9 +3,7 @@
 the others. Goes on after a failure, so that one run shows the whole picture;
 the table at the end has what each step took, the last line the totals."""
 
-import argparse
 import fnmatch
-import os
 import re
 import subprocess
 import sys
@@ -13,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import Callable
 
-from host import common
+from host import command_line, common
 from host import overlay
 from host.common import LOGS, ROOT, die
 from host.results import Result, show_end, summary
@@ -121,9 +119,7 @@ def run_check(name, command):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kernel", default=common.KERNELS[0])
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser = command_line.parser(__doc__)
     parser.add_argument("--long", action="store_true",
                         help="what takes too long for every day")
     parser.add_argument("--only", default="*", metavar="PATTERN",

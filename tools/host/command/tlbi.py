@@ -4,13 +4,11 @@ load of the demo, with cpuword.tlbi=broadcast and with =deferred. QEMU counts th
 instructions, and where they are. Fails if vmalloc's purges, which the option is
 about, ever execute more of them with it."""
 
-import argparse
 import bisect
-import os
 import re
 from collections import Counter
 
-from host import common
+from host import command_line
 from host.common import LOGS, die
 from host.noise.measure import DEFAULT_LOADS, measure
 from host.kernel import build_kernel
@@ -63,9 +61,7 @@ def count(built, setting, loads):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kernel", default=common.KERNELS[0])
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser = command_line.parser(__doc__)
     parser.add_argument("--load", metavar="NAME,...",
                         help="only these loads of the demo")
     args = parser.parse_args()

@@ -5,13 +5,12 @@ counter has two bits. Programs in user mode enter and leave on all isolated
 CPUs; CPUs come and go. The verdict is the module's own, and a kernel that
 complains fails whatever that says."""
 
-import argparse
 import errno
 import os
 import re
 from dataclasses import dataclass
 
-from host import common, machine
+from host import command_line, common, machine
 from host.common import BUILD, LOGS, die
 from host.machine import CLOCK
 from host.kernel import build_kernel
@@ -121,13 +120,7 @@ def report(title, lines, trouble):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--arch", choices=[*MACHINES, "all"],
-                        default="x86_64")
-    parser.add_argument("--kernel", default=common.KERNELS[0])
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser = command_line.parser(__doc__, MACHINES, every=True)
     parser.add_argument("--seconds", type=int,
                         help=f"how long each test runs; default: {SECONDS}")
     parser.add_argument("--test", choices=[*TESTS, "all"], default="all")
@@ -140,7 +133,7 @@ def main():
         seconds = QUICK_SECONDS if args.quick else SECONDS
     if seconds < 1:
         die(f"{seconds} is not a number of seconds to run; valid: 1 or more")
-    arches = list(MACHINES) if args.arch == "all" else [args.arch]
+    arches = command_line.chosen(args.arch, MACHINES)
     tests = list(TESTS) if args.test == "all" else [args.test]
 
     passed = failed = 0

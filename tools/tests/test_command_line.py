@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Options that several commands have, and how a command is found."""
+
+import contextlib
+import io
+import os
+import unittest
+from unittest import mock
+
+from host import command_line, commands
+from host.common import KERNELS
+
+
+class Options(unittest.TestCase):
+    def refused(self, parser, *args):
+        with contextlib.redirect_stderr(io.StringIO()), \
+                self.assertRaises(SystemExit) as end:
+            parser.parse_args(args)
+        self.assertEqual(end.exception.code, 2)
+
+    def test_defaults(self):
+        args = command_line.parser("doc", ["arm64", "x86_64"]).parse_args([])
+        self.assertEqual((args.arch, args.kernel, args.jobs),
+                         ("x86_64", KERNELS[0], os.cpu_count()))
+
+    def test_no_architecture_unless_there_are_some(self):
+        self.assertFalse(hasattr(command_line.parser("doc").parse_args([]),
+                                 "arch"))
+
+    def test_all_is_for_those_that_take_it(self):
+        arches = {"arm64": 1, "x86_64": 2}
+        self.refused(command_line.parser("doc", arches), "--arch=all")
+        every = command_line.parser("doc", arches, every=True)
+        self.refused(every, "--arch=sparc")
+        args = every.parse_args(["--arch=all"])
+        self.assertEqual(command_line.chosen(args.arch, arches),
+                         ["arm64", "x86_64"])
+        self.assertEqual(command_line.chosen("arm64", arches), ["arm64"])
+
+
+class Commands(unittest.TestCase):
+    def test_names(self):
+        self.assertLessEqual({"kunit", "noise", "setup-test"},
+                             set(commands.names()))
+
+    def test_none_or_an_unknown_one(self):
+        for argv in (["cpuword"], ["cpuword", "none"],
+                     # As a module it is there, and by this name it is not.
+                     ["cpuword", "setup_test"]):
+            said = io.StringIO()
+            with self.subTest(argv), mock.patch("sys.argv", argv), \
+                    contextlib.redirect_stderr(said):
+                self.assertEqual(commands.main(), 1)
+                self.assertEqual(
+                    said.getvalue(), "cpuword: which command? one of "
+                    + " ".join(commands.names()) + "\n")
