@@ -302,7 +302,7 @@ class OwnTree(Case):
 
     def test_a_run_that_was_interrupted_can_be_finished_or_taken_back(self):
         really = overlay.write
-        for stop in range(8):
+        for stop in (0, 3, 5, 7):
             with self.subTest(stop):
                 left = stop
 
