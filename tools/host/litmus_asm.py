@@ -9,8 +9,12 @@ import re
 import shlex
 import subprocess
 
-from host.edit import Bad
+from elftools.elf.elffile import ELFFile
+
+from host import lookup, objdump
+from host.arch import FOLDERS, MACHINES
 from host.common import BUILD, ROOT, die
+from host.edit import Bad
 from host.kernel import Kernel
 
 PROCESS = re.compile(r"^(?:void|var) (P\d)\(([^)]*)\)", re.M)
@@ -26,6 +30,7 @@ class Instruction:
         self.args = args
         # Where a branch goes: an address, or None for the end of the test.
         self.target = target
+        self.branches = target is not None
         self.falls_to_end = False
         # It may become a NOP while the test runs.
         self.patched = False
@@ -37,101 +42,8 @@ def number(text):
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
-class Arm64:
-    model = "AArch64"
-    # The kernel patches itself to one or the other.
-    flavours = ["lse", "llsc"]
-    # How herd7 is told of what is no load and no store.
-    events = {"fetches": ["-variant", "self"],
-              "walks": ["-variant", "vmsa,fatal"]}
-    # What a CPU's caches do for those who patch text, by CTR_EL0.
-    caches = [(), ("IDC",), ("DIC", "IDC")]
-    argument = "X{}"
-    objdump = []
-    branch = re.compile(r"b|b\.\w+|cbn?z|tbn?z")
-    jump = "b"
-
-    @staticmethod
-    def unpatched(objdump, file, flavour):
-        """The addresses of branches that the kernel has patched to NOPs."""
-        if flavour == "llsc":
-            return set()
-        relocations = objdump("-r", file).partition("[.altinstructions]")[2]
-        relocations = relocations.partition("RELOCATION RECORDS")[0]
-        found = re.findall(r"PREL32 +(\S+?)(?:\+0x(\w+))?$", relocations, re.M)
-        for site, how in zip(found[::2], found[1::2]):
-            if site[0] != ".text" or how[0] != "alt_cb_patch_nops":
-                raise Bad(f"an alternative of a kind that is not known: {how}")
-        return {int(offset or "0", 16) for _, offset in found[::2]}
-
-    @staticmethod
-    def constant(kind, name):
-        """An argument as in tools/litmus/arm64.h, if it is no variable."""
-        page = name.partition("_")[2]
-        return {"insn *": f"P0:{name}", "insn ": name.upper(),
-                "pte *": f"PTE({page})",
-                "pte ": f"(oa:PA({page}),valid:0)"}.get(kind)
-
-    @staticmethod
-    def translate(op, args, after):
-        # The model has one shareability domain and knows nothing of NSH: for it
-        # that orders nothing. But the TLBI of this CPU alone it completes, as
-        # ISH does that of all.
-        if (op, args, after) == ("dsb", ["nsh"], ["tlbi vmalle1"]):
-            return ["dsb ish"]
-        args = [re.sub(r"#(-?\w+)", lambda m: f"#{number(m[1])}", arg)
-                for arg in args]
-        if op in ("nop", "prfm", "yield"):
-            return []
-        if op == "mov" and args[1][0] == "#" and abs(int(args[1][1:])) >> 16:
-            return [f"mov {args[0]}, #0",
-                    f"orr {args[0]}, {args[0]}, {args[1]}"]
-        if op == "movk":
-            shift = int((args[2:] or ["lsl #0"])[0].split("#")[1])
-            return [f"and {args[0]}, {args[0]}, #{~(0xffff << shift)}",
-                    f"orr {args[0]}, {args[0]}, #{int(args[1][1:]) << shift}"]
-        return [f"{op} {', '.join(args)}"]
-
-
-class Riscv:
-    model = "RISCV"
-    flavours = [""]
-    # Its model knows loads, stores and fences.
-    events = {}
-    argument = "x1{}"
-    objdump = ["-M", "numeric"]
-    branch = re.compile(r"j|b(eq|ne|lt|ge|ltu|geu|eqz|nez|ltz|gez)")
-    jump = "j"
-
-    @staticmethod
-    def unpatched(_objdump, _file, _flavour):
-        return set()
-
-    @staticmethod
-    def constant(_kind, _name):
-        return None
-
-    @staticmethod
-    def translate(op, args, _after):
-        args = [str(number(arg)) if re.fullmatch(r"-?(0x)?[\da-f]+", arg)
-                else arg for arg in args]
-        op = op.replace("aqrl", "aq.rl")
-        if op in ("add", "and", "or", "xor", "sll", "srl", "sra") and (
-                args[2][0] != "x"):
-            op += "i"
-        # cpu_relax() divides, and drops the result, then pauses.
-        if op in ("nop", "div") or (op, args) == (".word", ["16777231"]):
-            return []
-        if op == "mv":
-            return [f"ori {args[0]},{args[1]},0"]
-        if re.fullmatch(r"b(eq|ne|lt|ge)z", op):
-            return [f"{op[:-1]} {args[0]},x0,{args[1]}"]
-        return [f"{op} {','.join(args)}"]
-
-
-ARCHES = {"arm64": Arm64, "riscv": Riscv}
 # What a test may be about other than loads and stores.
-EVENTS = list(Arm64.events)
+EVENTS = ["fetches", "walks"]
 
 
 class Compiler:
@@ -140,7 +52,7 @@ class Compiler:
 
     def __init__(self, arch, kernel, jobs):
         self.arch = arch
-        self.syntax = ARCHES[arch]
+        self.syntax = lookup.module(arch, "litmus")
         self.build_dir = BUILD / kernel / f"kunit-{arch}"
         command = self.build_dir / "kernel/cpuword/.core.o.cmd"
         if not command.exists() and not Kernel(
@@ -153,8 +65,10 @@ class Compiler:
         self.prefix = found[1]
         # Ours come first: what is tested is the repository, not the build.
         self.command = [
-            f"{self.prefix}gcc", "-I{own}", f"-I{ROOT}/core", f"-I{ROOT}/include",
-            f"-I{ROOT}/arch/{arch}/include", f"-I{ROOT}/tools/litmus",
+            f"{self.prefix}gcc", "-I{own}", f"-I{ROOT}/core",
+            f"-I{ROOT}/include",
+            f"-I{ROOT}/arch/{MACHINES[arch].srcarch}/include",
+            f"-I{ROOT}/tools/litmus", f"-I{FOLDERS / arch}",
             *(flag for flag in shlex.split(found[2])
               if not flag.startswith("-Wp,")),
             # A frame would be memory that herd7 knows nothing of.
@@ -163,11 +77,7 @@ class Compiler:
 
     def caches(self, events):
         """What is to be defined for each kind of cache that a test is of."""
-        return self.syntax.caches if events == "fetches" else [()]
-
-    def objdump(self, *args):
-        return subprocess.run([f"{self.prefix}objdump", *args], text=True,
-                              stdout=subprocess.PIPE, check=True).stdout
+        return self.syntax.CACHES if events == "fetches" else [()]
 
     def compile(self, source, own, defined):
         """The object file of source; headers in own replace the others."""
@@ -184,16 +94,15 @@ class Compiler:
                 r"[\s\S]*?(?=error:)|\n[\s\S]*", "", result.stdout, count=2))
         return file
 
-    def initial_word(self, file):
-        dump = self.objdump("-s", "-j", ".litmus", file)
-        word = re.search(r"^ 0000 (\w{8}) (\w{8})", dump, re.M)
-        return int.from_bytes(bytes.fromhex(word[1] + word[2]), "little")
-
     def test(self, name, source, file, flavour, caches):
         """The test for herd7."""
         parameters = {process: ARGUMENT.findall(args)
                       for process, args in PROCESS.findall(source)}
-        code = self.disassemble(file, flavour)
+        with open(file, "rb") as opened:
+            elf = ELFFile(opened)
+            code = self.disassemble(file, elf, flavour)
+            word = elf.get_section_by_name(".litmus")
+            word = word and int.from_bytes(word.data()[:8], "little")
         if code.keys() != parameters.keys():
             raise Bad("not all of its processes are in the object file")
 
@@ -201,12 +110,12 @@ class Compiler:
         state = []
         for process, args in parameters.items():
             for i, (kind, var) in enumerate(args):
-                register = f"{process[1:]}:{self.syntax.argument.format(i)}"
+                register = f"{process[1:]}:{self.syntax.ARGUMENT.format(i)}"
                 constant = self.syntax.constant(kind, var)
                 if constant:
                     state.append(f"{register}={constant};")
                     continue
-                first = (self.initial_word(file) if var == "w" else
+                first = (word if var == "w" else
                          1 if kind == "page *" else
                          0 if uses.count(var) > 1 else -1)
                 state += [f"int64_t {var}={first};", f"{register}={var};"]
@@ -222,42 +131,38 @@ class Compiler:
         if not exists:
             raise Bad("no line '/* exists ... */'")
         cache_type = f"CacheType={' '.join(caches)}\n" if caches else ""
-        return (f"{self.syntax.model} {name}\n{cache_type}{{\n" +
+        return (f"{self.syntax.MODEL} {name}\n{cache_type}{{\n" +
                 "\n".join(dict.fromkeys(state)) + "\n}\n" +
                 "".join(f" {row} ;\n" for row in rows) + exists[1] + "\n")
 
-    def disassemble(self, file, flavour):
+    def disassemble(self, file, elf, flavour):
         """The instructions of each process."""
-        unpatched = self.syntax.unpatched(self.objdump, file, flavour)
+        unpatched = self.syntax.unpatched(elf, flavour)
         code = {}
         body = None
         patched = False
-        for line in self.objdump("-d", "-z", "--no-show-raw-insn",
-                                 *self.syntax.objdump, file).splitlines():
-            symbol = re.match(r"\w+ <(.*)>:$", line)
-            patched |= bool(symbol) and symbol[1] == PATCHED
-            if symbol and not patched and not symbol[1].startswith(".L"):
+        for symbol, insn in objdump.disassemble(
+                self.prefix, file, "-d", *self.syntax.OBJDUMP):
+            patched = symbol == PATCHED
+            if symbol and not patched and not symbol.startswith(".L"):
                 body = []
-                if re.fullmatch(r"P\d", symbol[1]):
-                    code[symbol[1]] = body
-            found = re.match(r" *(\w+):\t(\S+)\s*(.*)", line)
-            if not found or body is None:
+                if re.fullmatch(r"P\d", symbol):
+                    code[symbol] = body
+            if body is None:
                 continue
-            address, op = int(found[1], 16), found[2]
-            text = re.sub(r"\s*//.*|\s*# .*", "", found[3])
-            target = re.search(r"(\w+) <[^>]*>$", text)
-            text = re.sub(r"(\w+) <[^>]*>$", "TARGET", text)
-            args = [arg.strip() for arg in
-                    re.split(r",(?![^\[]*\])", text)] if text else []
-            if address in unpatched:
+            op, args, target = insn.op, insn.args, insn.target
+            if insn.address in unpatched:
                 op, args, target = "nop", [], None
-            if target and not self.syntax.branch.fullmatch(op):
-                raise Bad(f"{op} {text} leaves the test")
-            body.append(Instruction(address, op, args,
-                                    target and int(target[1], 16)))
-            body[-1].patched, patched = patched, False
+            branches = bool(self.syntax.BRANCH.fullmatch(op))
+            if branches != (target is not None):
+                raise Bad(insn.text + (" has no target" if branches else
+                                       " leaves the test"))
+            # Where it goes has a name of its own in herd7's syntax.
+            body.append(Instruction(insn.address, op,
+                                    args[:-1] if branches else args, target))
+            body[-1].patched = patched
         for body in code.values():
-            cut_loops(body, self.syntax.jump)
+            cut_loops(body, self.syntax.JUMP)
         return code
 
     def listing(self, process, body):
@@ -269,19 +174,15 @@ class Compiler:
                 lines.append(f"L{insn.address:x}_{process[1:]}: nop")
             if insn.patched:
                 lines.append(f"{PATCHED}:")
-            branches = self.syntax.branch.fullmatch(insn.op)
             target = (f"END_{process[1:]}" if insn.target is None
                       else f"L{insn.target:x}_{process[1:]}")
             if insn.op == "ret":
-                lines.append(f"{self.syntax.jump} END_{process[1:]}")
+                lines.append(f"{self.syntax.JUMP} END_{process[1:]}")
             else:
-                args = [target if arg == "TARGET" else arg
-                        for arg in insn.args]
-                if branches and "TARGET" not in insn.args:
-                    raise Bad(f"{insn.op} has no target")
+                args = [*insn.args, target] if insn.branches else insn.args
                 lines += self.syntax.translate(insn.op, args, lines[-1:])
             if insn.falls_to_end:
-                lines.append(f"{self.syntax.jump} END_{process[1:]}")
+                lines.append(f"{self.syntax.JUMP} END_{process[1:]}")
         return [*lines, f"END_{process[1:]}: nop"]
 
 

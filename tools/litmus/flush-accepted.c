@@ -11,7 +11,7 @@
  * Weakened: asm/cpuword.h: dsb(nsh); isb(); -> dsb(nsh);
  */
 #include "litmus.h"
-#include "arm64.h"
+#include "litmus_events.h"
 
 INIT(USER);
 

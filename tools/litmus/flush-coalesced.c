@@ -16,7 +16,7 @@
  * Weakened: P1: wmb(); smp_mb(); -> smp_wmb();
  */
 #include "litmus.h"
-#include "arm64.h"
+#include "litmus_events.h"
 
 INIT(USER + CPUWORD_TLB);
 

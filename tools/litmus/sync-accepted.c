@@ -10,7 +10,7 @@
  * Weakened: asm/cpuword.h: dsb(ishst); isb(); -> dsb(ishst);
  */
 #include "litmus.h"
-#include "arm64.h"
+#include "litmus_events.h"
 
 INIT(USER);
 

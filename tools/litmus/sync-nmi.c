@@ -13,7 +13,7 @@
  * Weakened: P1: patch_text_nosync(text, nop); smp_mb(); -> WRITE_ONCE(*text, nop); smp_wmb();
  */
 #include "litmus.h"
-#include "arm64.h"
+#include "litmus_events.h"
 
 INIT(USER + CPUWORD_ISYNC);
 

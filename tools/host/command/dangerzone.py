@@ -6,27 +6,26 @@ import fnmatch
 import sys
 from pathlib import Path
 
-from host import command_line, common
-from host.zone import selftest
+from host import command_line, common, lookup
+from host.arch import FOLDERS, MACHINES
 from host.common import ROOT, die
-from host.zone.image import BadImage, Image
-from host.zone.isa import KERNEL_MODE, UNKNOWN
-from host.zone.walk import (ENTRY, EXIT, LOOKED, USER, BadRules, Rules,
-                             Walker, on_entry)
 from host.kernel import build_kernel
-from host.arch import MACHINES as ARCHES
-
-RULES = ROOT / "tools" / "dangerzone"
-PREFIXES = {name: arch.cross for name, arch in ARCHES.items()}
+from host.zone import selftest
+from host.zone.image import BadImage, open_image
+from host.zone.isa import KERNEL_MODE, UNKNOWN
+from host.zone.rules import BadRules, Rules
+from host.zone.walk import ENTRY, EXIT, LOOKED, USER, Walker, on_entry
 
 
 class Report:
     """Checks that passed and failed, and what was found."""
 
-    def __init__(self, path):
-        self.image = Image(path, PREFIXES)
-        self.rules = Rules([RULES / "common.rules",
-                            RULES / f"{self.image.arch}.rules"], self.image)
+    def __init__(self, path, kernel):
+        self.image = open_image(path)
+        files = [lookup.find(folder, kernel, "rules")
+                 for folder in (ROOT / "tools" / "zone",
+                                FOLDERS / self.image.arch)]
+        self.rules = Rules(filter(None, files), self.image)
         # (name, what is wrong, what there is to say).
         self.checks = []
         # (kind, what, function): [Finding, its path, where from].
@@ -87,10 +86,10 @@ class Report:
             address = self.image.address(name)
             if address is None:
                 continue
-            callers = {walker.base(caller)
+            callers = {walker.text.base(caller)
                        for caller in self.image.callers(address)
                        if not self.image.section_at(caller).name.startswith(
-                           ".init") and walker.base(caller) != name}
+                           ".init") and walker.text.base(caller) != name}
             others = callers - set(allowed)
             self.checks.append((
                 f"boot {name}",
@@ -168,7 +167,7 @@ class Report:
 
 def built(arch, variant, kernel, jobs):
     """The kernel that make kunit builds, as the sources are now."""
-    variants = ARCHES[arch].variants
+    variants = MACHINES[arch].variants
     if variant not in variants:
         die(f"{arch} has no variant {variant}; valid: {' '.join(variants)}")
     return build_kernel(arch, kernel, jobs, config=variants[variant].config
@@ -176,7 +175,7 @@ def built(arch, variant, kernel, jobs):
 
 
 def main():
-    parser = command_line.parser(__doc__, ARCHES, every=True)
+    parser = command_line.parser(__doc__, MACHINES, every=True)
     parser.add_argument("--variant", default="default",
                         help="the kernel of this KUnit variant")
     parser.add_argument("--vmlinux", type=Path,
@@ -187,13 +186,18 @@ def main():
                         help="say which rules are not needed")
     args = parser.parse_args()
     common.check_kernel(args.kernel)
-    arches = command_line.chosen(args.arch, ARCHES)
+    arches = []
+    for arch in command_line.chosen(args.arch, MACHINES):
+        if lookup.module(arch, "zone"):
+            arches.append(arch)
+        elif not args.vmlinux:
+            print(f"{arch}: skipped, there is no tools/arch/{arch}/zone.py")
     passed = failed = 0
     try:
         if args.selftest:
             for arch in arches:
-                good, bad = selftest.run(arch, PREFIXES[arch],
-                                                    Report)
+                good, bad = selftest.run(
+                    arch, lambda path: Report(path, args.kernel))
                 passed, failed = passed + good, failed + bad
         else:
             files = [args.vmlinux] if args.vmlinux else [
@@ -201,7 +205,7 @@ def main():
                 for arch in arches]
             for file in files:
                 print(f"{file}:", flush=True)
-                report = Report(file)
+                report = Report(file, args.kernel)
                 report.show(args.verbose)
                 failed += report.failed()
                 passed += len(report.checks) - report.failed()

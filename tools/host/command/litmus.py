@@ -13,9 +13,8 @@ import sys
 import time
 from dataclasses import dataclass
 
-from host import command_line, common
-from host import litmus_asm
-from host import overlay
+from host import command_line, common, litmus_asm, lookup, overlay
+from host.arch import MACHINES
 from host.common import BUILD, LOGS, ROOT, die
 from host.aside import find_herd
 from host.edit import Bad, substitute
@@ -120,9 +119,9 @@ def read_compiled(path, compiler, weakened):
         if events[1] not in litmus_asm.EVENTS:
             raise Bad(f"events are {' or '.join(litmus_asm.EVENTS)}, "
                       f"not {events[1]}")
-        if events[1] not in compiler.syntax.events:
+        if events[1] not in compiler.syntax.EVENTS:
             return []
-        model = [*FAST, *compiler.syntax.events[events[1]]]
+        model = [*FAST, *compiler.syntax.EVENTS[events[1]]]
     tests = []
     for suffix, (where, old, new) in changes(text, weakened):
         name = f"{path.stem}{suffix}"
@@ -159,7 +158,7 @@ def compile_test(path, name, change, compiler):
     made = {}
     for caches in compiler.caches(events and events[1]):
         file = compiler.compile(source, own, caches)
-        for flavour in compiler.syntax.flavours:
+        for flavour in compiler.syntax.FLAVOURS:
             kind = "-".join(filter(None, [compiler.arch, flavour, *caches]))
             made[kind] = compiler.test(f"{kind}-{name}", text, file, flavour,
                                        caches)
@@ -205,8 +204,12 @@ def main():
     if not model_dir.is_dir():
         overlay.tree(args.kernel)
     model = ["-I", model_dir, "-conf", model_dir / "linux-kernel.cfg"]
-    compilers = [litmus_asm.Compiler(arch, args.kernel, args.jobs)
-                 for arch in litmus_asm.ARCHES]
+    compilers = []
+    for arch in MACHINES:
+        if lookup.module(arch, "litmus"):
+            compilers.append(litmus_asm.Compiler(arch, args.kernel, args.jobs))
+        else:
+            print(f"{arch}: skipped, there is no tools/arch/{arch}/litmus.py")
 
     files = {path.stem: path for path in sorted(TESTS.glob("*.litmus"))}
     compiled = {path.stem: path for path in sorted(COMPILED.glob("*.c"))}

@@ -3,7 +3,6 @@
 entry code out of their memory as it is after all patching, and checks that the
 word leaves true what the mitigations assume of it."""
 
-import dataclasses
 import json
 import shutil
 import socket
@@ -11,51 +10,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-from host import command_line, common
+from host import command_line, common, lookup
+from host.arch import MACHINES
 from host.common import LOGS, die
-from host.live_text import (FAULTS, LiveImage, Needs, Text, check_entry,
-                              check_exit)
-from host.arch import MACHINES as ARCHES
 from host.machine import boot
 from host.guest import build_guest, write_initramfs
 from host.kernel import build_kernel
 
+mitigations = lookup.module("x86_64", "mitigations")
+live_text = lookup.module("x86_64", "live_text")
+
 # Seconds for a boot, which takes two, if nothing else runs.
 TIMEOUT = 300
-
-
-@dataclasses.dataclass
-class Machine:
-    """A CPU model, and the kernel's parameters."""
-    cpu: str
-    append: str = ""
-
-
-# Some mitigations need features that TCG does not have. These are a matter of
-# MSRs, which it ignores, so a model may claim them all the same; but not what
-# else it has of features that TCG would have to carry out.
-def claims(model, features, without):
-    return ",".join([model, "x-force-features=on",
-                     *(f"+{name}" for name in features.split()),
-                     *(f"-{name}" for name in without.split())])
-
-
-MACHINES = {
-    "skylake": Machine("Skylake-Client-v1"),
-    "skylake-nopti": Machine("Skylake-Client-v1", "pti=off"),
-    "skylake-off": Machine("Skylake-Client-v1", "mitigations=off"),
-    "skylake-nospectre-v1": Machine("Skylake-Client-v1", "nospectre_v1"),
-    "skylake-ibrs": Machine(claims(
-        "Skylake-Client-v1", "spec-ctrl md-clear",
-        "pcid invpcid tsc-deadline hle rtm xsavec")),
-    "icelake-bhi": Machine("Icelake-Server-v1", "spectre_v2=retpoline,lfence"),
-    "zen1": Machine("EPYC-v1"),
-    "zen1-ibpb": Machine(claims(
-        "EPYC-v2", "ibpb",
-        "fxsr-opt misalignsse osvw topoext nrip-save xsavec"), "retbleed=ibpb"),
-    "zen3": Machine("EPYC-Milan-v1"),
-    "zen3-pti": Machine("EPYC-Milan-v1", "pti=on"),
-}
 
 
 def save_memory(path, address, size, file):
@@ -86,8 +52,8 @@ class Guest:
         self.directory = directory
         copy = directory / f"{title}.vmlinux"
         shutil.copyfile(built.build_dir / "vmlinux", copy)
-        self.image = LiveImage(copy, {"x86_64": ""})
-        arch = ARCHES["x86_64"]
+        self.image = live_text.LiveImage(copy)
+        arch = MACHINES["x86_64"]
         self.initramfs = directory / f"{title}.cpio"
         write_initramfs(self.initramfs, {"init": build_guest(
             arch, common.KERNELS[0], built.linux, "mitigations")})
@@ -97,7 +63,7 @@ class Guest:
         control = self.directory / "qmp"
         text = self.directory / "text"
         start, size = self.image.area()
-        arch = ARCHES["x86_64"]
+        arch = MACHINES["x86_64"]
         what = f"{self.title}, {name}{', tracked' if tracked else ''}"
         lines = boot(what, arch,
                         self.built.build_dir / arch.image, self.initramfs,
@@ -131,8 +97,8 @@ class Report:
         print(f"     {name}: {len(text.entries)} ways in, {len(text.exits)} "
               f"out; needs: {needs}")
         broken = {}
-        for check, ways in ((check_entry, text.entries),
-                            (check_exit, text.exits)):
+        for check, ways in ((mitigations.check_entry, text.entries),
+                            (mitigations.check_exit, text.exits)):
             for way in ways:
                 for rule, wrong in check(way, needs, text.image):
                     here = broken.setdefault((check, rule), [0, 0, None])
@@ -149,7 +115,7 @@ class Report:
                 where = (f"not on {bad} of {count} ways, such as from {start} "
                          f"to {way.end}: {text.image.place(this.insn.address)}"
                          f": {this.insn.text}")
-            side = "in" if check is check_entry else "out"
+            side = "in" if check is mitigations.check_entry else "out"
             self.say(f"{name}, way {side}: {rule}", where)
         self.check_faults(name, text, needs, {
             key for key, (_, bad, _) in broken.items() if bad})
@@ -167,9 +133,10 @@ class Report:
                      "" if changes else "on no way")
 
     def check_faults(self, name, text, needs, broken):
-        for fault in FAULTS:
+        for fault in mitigations.FAULTS:
             check, what, change, rule = fault
-            ways = text.entries if check is check_entry else text.exits
+            ways = (text.entries if check is mitigations.check_entry
+                    else text.exits)
             tried = found = 0
             for way in ways:
                 if not any(rule == this and not wrong for this, wrong in
@@ -187,7 +154,7 @@ class Report:
                 self.say(f"{name}, seeded: {what}", f"not found by: {rule}")
 
     def check_seeded(self):
-        for fault in FAULTS:
+        for fault in mitigations.FAULTS:
             _, what, _, rule = fault
             self.say(f"seeded, {what}: found by: {rule}",
                      "" if fault in self.seeded else "on no machine")
@@ -204,15 +171,15 @@ class Report:
 def main():
     parser = command_line.parser(__doc__)
     parser.add_argument("--machine", default="all",
-                        help=f"one of {' '.join(MACHINES)}")
+                        help=f"one of {' '.join(mitigations.MACHINES)}")
     parser.add_argument("--no-stock", action="store_true",
                         help="do not compare with the stock kernel")
     args = parser.parse_args()
     common.check_kernel(args.kernel)
-    if args.machine not in ("all", *MACHINES):
+    if args.machine not in ("all", *mitigations.MACHINES):
         die(f"machine {args.machine} is not known; valid: all "
-            f"{' '.join(MACHINES)}")
-    machines = {name: machine for name, machine in MACHINES.items()
+            f"{' '.join(mitigations.MACHINES)}")
+    machines = {name: machine for name, machine in mitigations.MACHINES.items()
                 if args.machine in ("all", name)}
 
     report = Report()
@@ -226,14 +193,15 @@ def main():
         for name, machine in machines.items():
             plain = {}
             for tracked in (True, False):
-                needs = Needs(ours.boot(name, machine, tracked), tracked)
-                text = Text(ours.image)
+                needs = mitigations.Needs(ours.boot(name, machine, tracked),
+                                          tracked)
+                text = live_text.Text(ours.image)
                 plain[tracked] = text.plain()
                 title = f"{name}{', tracked' if tracked else ''}"
                 report.check(title, text, needs)
             if stock:
                 stock.boot(name, machine, False)
-                theirs = Text(stock.image).plain()
+                theirs = live_text.Text(stock.image).plain()
                 report.compare(name, plain[False], theirs)
                 report.say(f"{name}, seeded: with tracked CPUs it does not",
                            plain[True] == theirs and "not found")

@@ -4,29 +4,41 @@ zone, which has to be found."""
 
 import subprocess
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from host import lookup
+from host.arch import FOLDERS, MACHINES
 from host.common import ROOT, die
 
-SOURCES = ROOT / "tools" / "dangerzone" / "selftest"
-# Where text and per-CPU variables are linked to, and what else a fault is tried
-# with.
-LINKED = {
-    "x86_64": (0xffffffff81000000, 0, [[], ["ASM_HOOK"]]),
-    "arm64": (0xffff800080000000, 0xffff800081000000, [[], ["LSE"]]),
-    "riscv": (0xffffffff80000000, 0xffffffff81000000, [[]]),
-}
-# Fault: the kind and the name of what is found, and the architectures that have
-# it, if not all.
+SCRIPT = ROOT / "tools" / "zone" / "selftest.lds"
+
+
+@dataclass
+class Facts:
+    """What an architecture has, beside its selftest.S: SELFTEST of its zone.py.
+    The faults and the like are those that not all have."""
+    # Where text and per-CPU variables are linked to.
+    base: int
+    percpu: int
+    # What else a fault is tried with.
+    variants: list = field(default_factory=lambda: [[]])
+    # Where else it may be.
+    places: list = field(default_factory=list)
+    faults: dict = field(default_factory=dict)
+    # (fault, place) that is none.
+    allowed: set = field(default_factory=set)
+    harmless: list = field(default_factory=list)
+    missing: dict = field(default_factory=dict)
+
+
+# Fault: the kind and the name of what is found.
 FAULTS = {
     "jump_label": ("jump-label", "running_key"),
-    "static_call": ("static-call", "__SCK__func", "x86_64"),
     "ftrace": ("ftrace", "traced_noinstr"),
     "kprobe": ("kprobe", "probed"),
-    "late_alternative": ("late-alternative", ".smp_locks", "x86_64"),
     "replacement": ("memory", "global"),
     "indirect": ("indirect", None),
-    "thunk": ("indirect", None, "x86_64"),
     "call": ("call", "instrumentable"),
     "tail_call": ("call", "instrumentable"),
     "memory": ("memory", "global"),
@@ -34,18 +46,13 @@ FAULTS = {
     "pointer": ("memory", None),
     "spilled": ("memory", "global"),
     "branch": ("memory", "global"),
-    "switch": ("memory", "global", "arm64"),
-    "table": ("memory", "global", "riscv"),
-    "table_alternative": ("memory", "global", "riscv"),
     "code": ("code", None),
     # There are rules for these, which do not hold.
     "freed": ("memory", "system_state"),
     "prints": ("call", "__warn_printk"),
-    "return_thunk": ("kprobe", "retbleed_return_thunk", "x86_64"),
-    "other_pointer": ("indirect", None, "arm64"),
 }
-# Faults that let the kernel go on as if the hook had been passed, and others that
-# are in one place only: all that is found.
+# Faults that let the kernel go on as if the hook had been passed, and others
+# that are in one place only: all that is found.
 MISSED = {("call", "instrumentable"), ("memory", "global")}
 ELSEWHERE = {
     "mode": MISSED,
@@ -55,32 +62,24 @@ ELSEWHERE = {
 # What else is found then.
 ALSO = {"__SCK__func": ["call"]}
 # What looks like faults.
-HARMLESS = {
-    None: ["frozen_key", "image", "dies", "warns", "recursion"],
-    "x86_64": ["infeasible", "profiled"],
-    "arm64": ["replacement_end", "pointer_of_rule", "bad_mode"],
-    "riscv": [],
-}
+HARMLESS = ["frozen_key", "image", "dies", "warns", "recursion"]
 # Fault: what the failing check says.
 MISSING = {"no_hook": "does not reach the entry hook",
            "no_exit": "no exit hook is reached",
            "returns": "__stack_chk_fail may return",
-           "patcher": "called by instrumentable",
-           "compat": "does not reach the entry hook"}
-# What only one architecture has of these.
-ONLY = {"compat": "arm64"}
+           "patcher": "called by instrumentable"}
 
 
-def build(arch, prefix, symbols, directory):
+def build(arch, facts, symbols, directory):
     """Assembles and links the kernel of an architecture; returns its path."""
-    base, percpu, _ = LINKED[arch]
+    prefix = MACHINES[arch].cross
     kernel, file = directory / "vmlinux", directory / "vmlinux.o"
     for command in (
             [f"{prefix}as", *(f"--defsym={name}=1" for name in symbols),
-             "-o", file, SOURCES / f"{arch}.S"],
-            [f"{prefix}ld", f"--defsym=BASE={base:#x}",
-             f"--defsym=PERCPU={percpu:#x}", "-T", SOURCES / "kernel.lds",
-             "-o", kernel, file]):
+             "-o", file, FOLDERS / arch / "selftest.S"],
+            [f"{prefix}ld", f"--defsym=BASE={facts.base:#x}",
+             f"--defsym=PERCPU={facts.percpu:#x}", "-T", SCRIPT, "-o", kernel,
+             file]):
         result = subprocess.run(command, text=True, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT)
         if result.returncode:
@@ -111,35 +110,31 @@ def wrong(report, expected):
     return ""
 
 
-def tests_of(arch, variant):
+def tests_of(facts, variant):
     """(what is defined, what should be found) of each test."""
     yield variant, None
-    for fault in HARMLESS[None] + HARMLESS[arch]:
+    for fault in HARMLESS + facts.harmless:
         yield [f"FAULT_{fault}", *variant], None
-    places = [[], ["EXIT"], ["WORK"]] + ([["EL1"]] if arch == "arm64" else [])
-    for where in places:
-        for fault, (kind, what, *only) in FAULTS.items():
-            # The rules allow it there.
-            if fault == "late_alternative" and where == ["WORK"]:
-                continue
-            if not only or arch in only:
-                yield [f"FAULT_{fault}", *where, *variant], (kind, what)
+    for where in [[], ["EXIT"], ["WORK"], *facts.places]:
+        for fault, found in (FAULTS | facts.faults).items():
+            if (fault, *where) not in facts.allowed:
+                yield [f"FAULT_{fault}", *where, *variant], found
     for fault, found in ELSEWHERE.items():
         # They are in the hook that is in C.
         if "ASM_HOOK" not in variant:
             yield [f"FAULT_{fault}", *variant], found
-    for fault, says in MISSING.items():
-        if ONLY.get(fault, arch) == arch:
-            yield [f"FAULT_{fault}", *variant], says
+    for fault, says in (MISSING | facts.missing).items():
+        yield [f"FAULT_{fault}", *variant], says
 
 
-def run(arch, prefix, report_of):
+def run(arch, report_of):
     """Tries all faults; returns (passed, failed)."""
+    facts = lookup.module(arch, "zone").SELFTEST
     total = failed = 0
     with tempfile.TemporaryDirectory() as scratch:
-        for variant in LINKED[arch][2]:
-            for symbols, expected in tests_of(arch, variant):
-                kernel = build(arch, prefix, symbols, Path(scratch))
+        for variant in facts.variants:
+            for symbols, expected in tests_of(facts, variant):
+                kernel = build(arch, facts, symbols, Path(scratch))
                 trouble = wrong(report_of(kernel), expected)
                 total += 1
                 if trouble:

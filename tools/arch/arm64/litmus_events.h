@@ -9,8 +9,8 @@
  *	pte *pte_x	points to its entry in the page table,
  *	pte none_x	is such an entry, not valid.
  */
-#ifndef _TOOLS_LITMUS_ARM64_H
-#define _TOOLS_LITMUS_ARM64_H
+#ifndef _TOOLS_ARCH_LITMUS_EVENTS_H
+#define _TOOLS_ARCH_LITMUS_EVENTS_H
 
 typedef u32 insn;
 typedef u64 page;
@@ -43,4 +43,4 @@ static __always_inline void patch_text_nosync(insn *text, insn new)
 	isb();
 }
 
-#endif /* _TOOLS_LITMUS_ARM64_H */
+#endif /* _TOOLS_ARCH_LITMUS_EVENTS_H */
