@@ -128,6 +128,7 @@ need_kernel() { # architecture or litmus, model, selftests...
 	done
 	need_command xz xz-utils
 	need_file /usr/include/gelf.h libelf-dev
+	need_file /usr/lib/python3/dist-packages/elftools python3-pyelftools
 	need_file /usr/include/openssl/ssl.h libssl-dev
 	need_file /usr/src/linux-source-$kernel.tar.xz linux-source-$kernel
 	for arch in "$@"; do

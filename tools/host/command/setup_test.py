@@ -40,6 +40,7 @@ printf '#include <%s>\n' stdio.h gelf.h openssl/ssl.h >/tmp/build.c
 echo 'int main(void) { return puts("built") < 0; }' >>/tmp/build.c
 gcc /tmp/build.c -lelf -lcrypto -o /tmp/build
 /tmp/build
+/usr/bin/python3 -c "import elftools"
 xz --list /usr/src/linux-source-6.12.tar.xz
 """
 QEMU = r"""
