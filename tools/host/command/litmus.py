@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from host import command_line, common, litmus_asm, lookup, overlay
 from host.arch import MACHINES
@@ -52,7 +52,7 @@ class Test:
     text: str
     expected: str
     change: str = ""
-    model: list = ()
+    model: list = field(default_factory=list)
     log: str = ""
     seen: str = ""
     seconds: float = 0

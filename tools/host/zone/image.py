@@ -34,25 +34,26 @@ class Image(Vmlinux):
     """What the architectures have in common. Each has its own in
     tools/arch/<arch>/zone.py, with these:"""
 
-    # The name of its folder, and the ELF file's machine.
-    arch = machine = ""
+    # The name of its folder, and what ELF calls it.
+    arch: str
+    machine: str
     # What its instructions do.
-    Isa = None
-    # The sections of text, as in <name>_text_start: where kprobes are refused,
-    # see arch_populate_kprobe_blacklist(), and, of all that is to be
-    # disassembled, where the code keeps to no calling convention.
-    no_kprobes = ()
+    Isa: type
+    # Sections of text, as in <name>_text_start. Entry code is in these.
     text = ("__noinstr", "__entry", "__irqentry", "__entry_tramp")
-    assembly = ()
-    # A section of text that is not the kernel's to run in place.
-    elsewhere = None
-    # How far before a function its ftrace site may be.
+    # In these it keeps to no calling convention.
+    assembly: tuple
+    # Kprobes are refused there: arch_populate_kprobe_blacklist().
+    no_kprobes: tuple
+    # A section of text that the kernel does not run in place.
+    elsewhere = ""
+    # How far before a function its ftrace site may be, in bytes.
     before_function = 0
-    # The table of alternatives, and what an entry looks like.
+    # The table of alternatives, and an entry in it.
     alternatives_table = ".altinstructions"
-    alternative_form = ""
-    # What the feature is replaced by before anybody runs the original.
-    always = None
+    alternative_form: str
+    # The feature of an alternative whose original never runs.
+    always: int | None = None
 
     def __init__(self, path):
         super().__init__(path)

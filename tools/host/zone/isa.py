@@ -141,17 +141,21 @@ class Isa:
     called(state, following), pushed_jump(state, following)
                           a call, of a function or to push an address
     """
-    # Registers: of a function's arguments, those that it saves, where its result
-    # is, where the return address is if not on the stack, and what no function
-    # changes.
+    # Registers: those of a function's arguments, those that it saves, and the
+    # one of its result.
+    arguments: list
+    saved: list
+    result: str
+    # Where the return address is, if not on the stack.
+    link: tuple = ()
+    # What a call leaves as it is, whoever is called.
     sp = "sp"
-    arguments = saved = ()
-    result = ""
-    link = ()
-    kept = ("sp", "mode")
-    # Instructions: branches with a target in them, those of the branches that do
-    # not go on, and the RMW that an entry hook has.
-    direct = unconditional = transition = re.compile("")
+    kept: tuple = ("sp", "mode")
+    # Instructions: branches that name their target; branches that are always
+    # taken; the RMW of an entry hook.
+    direct: re.Pattern
+    unconditional: re.Pattern
+    transition: re.Pattern
 
     def __init__(self, image):
         self.image = image
