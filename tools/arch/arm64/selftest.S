@@ -1,39 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* As x86_64.S. */
+/* See tools/zone/selftest.inc. */
 	.arch armv8.2-a
-
-	/* Tables have their ends in sections of their own. */
-	.section .data.jump, "aw"
-__start___jump_table:
-	.section .data.jump_end, "aw"
-__stop___jump_table:
-	.section .data.bug, "aw"
-__start___bug_table:
-	.section .data.bug_end, "aw"
-__stop___bug_table:
+	.include "selftest.inc"
 
 	.macro fault
 	.ifdef FAULT_jump_label
 771:	nop
-	.pushsection .data.jump, "aw"
-	.long 771b - ., 772f - .
-	.quad running_key - .
-	.popsection
-772:
+	jump_label running_key
 	.endif
 	.ifdef FAULT_ftrace
 	bl traced_noinstr
 	.endif
 	.ifdef FAULT_kprobe
-	b .Lprobed_\@
-	.pushsection .text, "ax"
-	.type probed, @function
-probed:
-	nop
-.Lprobed_\@:
-	b .Lback_\@
-	.popsection
-.Lback_\@:
+	probed_nop b
 	.endif
 	.ifdef FAULT_replacement
 771:	nop
@@ -158,10 +137,7 @@ switch_table:
 	/* No fault. */
 	bl __warn_printk
 771:	brk #0x800
-	.pushsection .data.bug, "aw"
-	.long 771b - ., 0
-	.short 0, 1
-	.popsection
+	warning
 	.endif
 	.ifdef FAULT_prints
 	bl __warn_printk
@@ -171,22 +147,6 @@ switch_table:
 	.endif
 	.ifdef FAULT_pointer_of_rule
 	bl el0_ia
-	.endif
-	.endm
-
-	.macro on_entry
-	.ifndef EXIT
-	.ifndef WORK
-	.ifndef EL1
-	fault
-	.endif
-	.endif
-	.endif
-	.endm
-
-	.macro on_exit
-	.ifdef EXIT
-	fault
 	.endif
 	.endm
 
@@ -306,11 +266,7 @@ el0t_64_sync_handler:
 	.ifdef FAULT_frozen_key
 	/* No fault: nobody flips this key any more. */
 771:	nop
-	.pushsection .data.jump, "aw"
-	.long 771b - ., 772f - .
-	.quad frozen_key - .
-	.popsection
-772:
+	jump_label frozen_key
 	.endif
 	.ifndef FAULT_no_hook
 	.ifdef FAULT_mode
@@ -445,47 +401,12 @@ __apply_alternatives:
 apply_alternatives_all:
 	b __apply_alternatives
 
-	.section .data.mcount, "aw"
-__start_mcount_loc:
-	.quad traced_noinstr
-__stop_mcount_loc:
 	.data
-	.balign 16
-	.type running_key, @object
-running_key:
-	.quad 0, 0
-	.type global, @object
-global:
-	.quad 0, 0
-	.type debug_locks, @object
-debug_locks:
-	.quad 0, 0
 	.ifdef FAULT_compat
-	.type compat_sys_call_table, @object
-compat_sys_call_table:
-	.quad 0, 0
+	object compat_sys_call_table
 	.endif
-	.section .init.data, "aw"
-	.balign 16
-	.type system_state, @object
-system_state:
-	.quad 0, 0
-	.data
-__start_ro_after_init:
-	.type frozen_key, @object
-frozen_key:
-	.quad 0, 0
-__end_ro_after_init:
 
 	.section .data..percpu, "aw"
-	.balign 16
-	.quad 0
-	.type cpuword, @object
-cpuword:
-	.quad 0
-	.type context_tracking, @object
-context_tracking:
-	.quad 0
 	.type bp_hardening_data, @object
 bp_hardening_data:
 	.quad 0

@@ -1,16 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* As x86_64.S. */
+/* See tools/zone/selftest.inc. */
 	.option norelax
-
-	/* Tables have their ends in sections of their own. */
-	.section .data.jump, "aw"
-__start___jump_table:
-	.section .data.jump_end, "aw"
-__stop___jump_table:
-	.section .data.bug, "aw"
-__start___bug_table:
-	.section .data.bug_end, "aw"
-__stop___bug_table:
+	.include "selftest.inc"
 
 	.macro fault
 	.ifdef FAULT_jump_label
@@ -18,25 +9,13 @@ __stop___bug_table:
 	.option norvc
 771:	nop
 	.option pop
-	.pushsection .data.jump, "aw"
-	.long 771b - ., 772f - .
-	.quad running_key - .
-	.popsection
-772:
+	jump_label running_key
 	.endif
 	.ifdef FAULT_ftrace
 	call traced_noinstr
 	.endif
 	.ifdef FAULT_kprobe
-	j .Lprobed_\@
-	.pushsection .text, "ax"
-	.type probed, @function
-probed:
-	nop
-.Lprobed_\@:
-	j .Lback_\@
-	.popsection
-.Lback_\@:
+	probed_nop j
 	.endif
 	.ifdef FAULT_replacement
 	.option push
@@ -126,10 +105,7 @@ probed:
 	/* No fault. */
 	call __warn_printk
 771:	ebreak
-	.pushsection .data.bug, "aw"
-	.long 771b - ., 0
-	.short 0, 1
-	.popsection
+	warning
 	.endif
 	.ifdef FAULT_prints
 	call __warn_printk
@@ -148,20 +124,6 @@ probed:
 773:	la a1, harmless
 	j 772b
 774:
-	.endm
-
-	.macro on_entry
-	.ifndef EXIT
-	.ifndef WORK
-	fault
-	.endif
-	.endif
-	.endm
-
-	.macro on_exit
-	.ifdef EXIT
-	fault
-	.endif
 	.endm
 
 	.section .irqentry.text, "ax"
@@ -239,11 +201,7 @@ do_trap_ecall_u:
 	.option norvc
 771:	nop
 	.option pop
-	.pushsection .data.jump, "aw"
-	.long 771b - ., 772f - .
-	.quad frozen_key - .
-	.popsection
-772:
+	jump_label frozen_key
 	.endif
 	.ifndef FAULT_no_hook
 	call __ct_user_exit
@@ -388,42 +346,5 @@ handlers_end:
 	.long 771b - ., handlers_end + 8 - .
 	.half 0, 8
 	.long 5
-	.section .data.mcount, "aw"
-__start_mcount_loc:
-	.quad traced_noinstr
-__stop_mcount_loc:
 	.data
-	.balign 16
-	.type running_key, @object
-running_key:
-	.quad 0, 0
-	.type global, @object
-global:
-	.quad 0, 0
-	.type debug_locks, @object
-debug_locks:
-	.quad 0, 0
-	.section .init.data, "aw"
-	.balign 16
-	.type system_state, @object
-system_state:
-	.quad 0, 0
-	.data
-	.type __per_cpu_offset, @object
-__per_cpu_offset:
-	.quad 0, 0
-__start_ro_after_init:
-	.type frozen_key, @object
-frozen_key:
-	.quad 0, 0
-__end_ro_after_init:
-
-	.section .data..percpu, "aw"
-	.balign 16
-	.quad 0
-	.type cpuword, @object
-cpuword:
-	.quad 0
-	.type context_tracking, @object
-context_tracking:
-	.quad 0
+	object __per_cpu_offset

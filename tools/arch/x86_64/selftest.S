@@ -1,32 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * A kernel of a few lines for cpuword dangerzone --selftest: one entry, one hook, one
- * exit.  Assembled with one FAULT_* defined it has that fault, before the entry
- * hook, after the exit hook (EXIT), or in the work behind the entry hook (WORK).
- */
-
-	/* Tables have their ends in sections of their own. */
-	.section .data.jump, "aw"
-__start___jump_table:
-	.section .data.jump_end, "aw"
-__stop___jump_table:
-	.section .data.static_call, "aw"
-__start_static_call_sites:
-	.section .data.static_call_end, "aw"
-__stop_static_call_sites:
-	.section .data.bug, "aw"
-__start___bug_table:
-	.section .data.bug_end, "aw"
-__stop___bug_table:
+/* See tools/zone/selftest.inc. */
+	.include "selftest.inc"
+	table static_call, __start_static_call_sites, __stop_static_call_sites
 
 	.macro fault
 	.ifdef FAULT_jump_label
 771:	.nops 2
-	.pushsection .data.jump, "aw"
-	.long 771b - ., 772f - .
-	.quad running_key - .
-	.popsection
-772:
+	jump_label running_key
 	.endif
 	.ifdef FAULT_static_call
 771:	call __SCT__func
@@ -38,15 +18,7 @@ __stop___bug_table:
 	call traced_noinstr
 	.endif
 	.ifdef FAULT_kprobe
-	jmp .Lprobed_\@
-	.pushsection .text, "ax"
-	.type probed, @function
-probed:
-	nop
-.Lprobed_\@:
-	jmp .Lback_\@
-	.popsection
-.Lback_\@:
+	probed_nop jmp
 	.endif
 	.ifdef FAULT_late_alternative
 771:	lock incq %gs:counter
@@ -137,30 +109,13 @@ probed:
 	/* No fault. */
 	call __warn_printk
 771:	ud2
-	.pushsection .data.bug, "aw"
-	.long 771b - ., 0
-	.short 0, 1
-	.popsection
+	warning
 	.endif
 	.ifdef FAULT_prints
 	call __warn_printk
 	.endif
 	.ifdef FAULT_return_thunk
 	call returns_by_thunk
-	.endif
-	.endm
-
-	.macro on_entry
-	.ifndef EXIT
-	.ifndef WORK
-	fault
-	.endif
-	.endif
-	.endm
-
-	.macro on_exit
-	.ifdef EXIT
-	fault
 	.endif
 	.endm
 
@@ -256,11 +211,7 @@ do_syscall_64:
 	.ifdef FAULT_frozen_key
 	/* No fault: nobody flips this key any more. */
 771:	.nops 2
-	.pushsection .data.jump, "aw"
-	.long 771b - ., 772f - .
-	.quad frozen_key - .
-	.popsection
-772:
+	jump_label frozen_key
 	.endif
 	.ifndef FAULT_no_hook
 	.ifndef ASM_HOOK
@@ -392,59 +343,25 @@ __x86_indirect_thunk_rax:
 	jmp *%rax
 	.int 0
 
-	.section .data.mcount, "aw"
-__start_mcount_loc:
-	.quad traced_noinstr
-__stop_mcount_loc:
+	.data
 __start_kprobe_blacklist:
 	.quad __SCT__func
 __stop_kprobe_blacklist:
-	.data
 	.balign 16
-	.type running_key, @object
-running_key:
-	.quad 0, 0
-	.type __SCK__func, @object
-__SCK__func:
-	.quad 0, 0
-	.type global, @object
-global:
-	.quad 0, 0
-	.type debug_locks, @object
-debug_locks:
-	.quad 0, 0
-	.section .init.data, "aw"
-	.balign 16
-	.type system_state, @object
-system_state:
-	.quad 0, 0
-	.data
-__start_ro_after_init:
-	.type frozen_key, @object
-frozen_key:
-	.quad 0, 0
-__end_ro_after_init:
+	object __SCK__func
 
 	.section .data..percpu, "aw"
-	.balign 16
-	.quad 0
 	.globl this_cpu_off
 	.type this_cpu_off, @object
 this_cpu_off:
 	.quad 0
 	.globl cpuword
-	.type cpuword, @object
-cpuword:
-	.quad 0
 	.type cpu_tss_rw, @object
 cpu_tss_rw:
 	.skip 104
 	.type pcpu_hot, @object
 pcpu_hot:
 	.skip 64
-	.type context_tracking, @object
-context_tracking:
-	.quad 0
 	.type counter, @object
 counter:
 	.quad 0

@@ -76,7 +76,7 @@ def build(arch, facts, symbols, directory):
     kernel, file = directory / "vmlinux", directory / "vmlinux.o"
     for command in (
             [f"{prefix}as", *(f"--defsym={name}=1" for name in symbols),
-             "-o", file, FOLDERS / arch / "selftest.S"],
+             "-I", SCRIPT.parent, "-o", file, FOLDERS / arch / "selftest.S"],
             [f"{prefix}ld", f"--defsym=BASE={facts.base:#x}",
              f"--defsym=PERCPU={facts.percpu:#x}", "-T", SCRIPT, "-o", kernel,
              file]):
