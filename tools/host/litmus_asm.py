@@ -8,6 +8,7 @@ refused."""
 import re
 import shlex
 import subprocess
+from io import BytesIO
 
 from elftools.elf.elffile import ELFFile
 
@@ -44,6 +45,11 @@ def number(text):
 
 # What a test may be about other than loads and stores.
 EVENTS = ["fetches", "walks"]
+
+
+def initial_word(elf):
+    return int.from_bytes(elf.get_section_by_name(".litmus").data()[:8],
+                          "little")
 
 
 class Compiler:
@@ -98,11 +104,8 @@ class Compiler:
         """The test for herd7."""
         parameters = {process: ARGUMENT.findall(args)
                       for process, args in PROCESS.findall(source)}
-        with open(file, "rb") as opened:
-            elf = ELFFile(opened)
-            code = self.disassemble(file, elf, flavour)
-            word = elf.get_section_by_name(".litmus")
-            word = word and int.from_bytes(word.data()[:8], "little")
+        elf = ELFFile(BytesIO(file.read_bytes()))
+        code = self.disassemble(file, elf, flavour)
         if code.keys() != parameters.keys():
             raise Bad("not all of its processes are in the object file")
 
@@ -115,7 +118,7 @@ class Compiler:
                 if constant:
                     state.append(f"{register}={constant};")
                     continue
-                first = (word if var == "w" else
+                first = (initial_word(elf) if var == "w" else
                          1 if kind == "page *" else
                          0 if uses.count(var) > 1 else -1)
                 state += [f"int64_t {var}={first};", f"{register}={var};"]
@@ -157,7 +160,7 @@ class Compiler:
             if branches != (target is not None):
                 raise Bad(insn.text + (" has no target" if branches else
                                        " leaves the test"))
-            # Where it goes has a name of its own in herd7's syntax.
+            # listing() puts a label for the target.
             body.append(Instruction(insn.address, op,
                                     args[:-1] if branches else args, target))
             body[-1].patched = patched

@@ -340,9 +340,10 @@ class Image(image.Image):
 
     def late_alternatives(self):
         section = self.by_name.get(".smp_locks")
+        if not section:
+            return set()
         return {entry + self.signed(entry) for entry in range(
-            section.address, section.address + section.size - 3, 4)
-                } if section else set()
+            section.address, section.address + section.size - 3, 4)}
 
     def branches(self, data):
         for found in re.finditer(rb"[\xe8\xe9](?=(....))", data, re.S):

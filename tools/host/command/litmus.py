@@ -209,7 +209,7 @@ def main():
         if lookup.module(arch, "litmus"):
             compilers.append(litmus_asm.Compiler(arch, args.kernel, args.jobs))
         else:
-            print(f"{arch}: skipped, there is no tools/arch/{arch}/litmus.py")
+            print(f"{arch}: skipped, tools/arch/{arch}/litmus.py is missing")
 
     files = {path.stem: path for path in sorted(TESTS.glob("*.litmus"))}
     compiled = {path.stem: path for path in sorted(COMPILED.glob("*.c"))}
