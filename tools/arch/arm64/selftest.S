@@ -3,6 +3,15 @@
 	.arch armv8.2-a
 	.include "selftest.inc"
 
+	/* 771 to 772 may be replaced by 773 to 774. */
+	.macro alternative
+	.pushsection .altinstructions, "a"
+	.long 771b - ., 773b - .
+	.hword 5
+	.byte 772b - 771b, 774b - 773b
+	.popsection
+	.endm
+
 	.macro fault
 	.ifdef FAULT_jump_label
 771:	nop
@@ -26,11 +35,7 @@
 774:
 	.previous
 775:
-	.pushsection .altinstructions, "a"
-	.long 771b - ., 773b - .
-	.hword 5
-	.byte 772b - 771b, 774b - 773b
-	.popsection
+	alternative
 	.endif
 	.ifdef FAULT_replacement_end
 	/* No fault: what the branch goes to is not what follows here. */
@@ -41,11 +46,7 @@
 774:	adrp x0, global
 	ldr x0, [x0, :lo12:global]
 	.previous
-	.pushsection .altinstructions, "a"
-	.long 771b - ., 773b - .
-	.hword 5
-	.byte 772b - 771b, 774b - 773b
-	.popsection
+	alternative
 	.endif
 	.ifdef FAULT_indirect
 	mrs x1, tpidr_el1
