@@ -13,19 +13,12 @@
  * on a kernel with deferral first without it, then with it. A line that starts
  * with "@@ " is for the host (tools/cpuword bench), which does the arithmetic.
  */
-#include "guest.h"
-
-#define DEFER "/sys/module/cpuword/parameters/defer"
+#include "console.h"
+#include "cpus.h"
+#include "kernel.h"
+#include "text.h"
 
 static int nr_isolated, isolated[MAX_CPUS];
-
-/* The value of @name in the environment: PID 1 gets it from the command line. */
-static long env_number(const char *name, long otherwise)
-{
-	const char *v = getenv(name);
-
-	return v ? atol(v) : otherwise;
-}
 
 /* What a measurement is repeated for: stock kernels know no deferral. */
 static const char *const settings[] = { "off", "on" };
@@ -45,17 +38,18 @@ static const char *use_setting(int i)
 #define BATCHES	100
 #define CALLS	1000
 
-static void measure_getpid(int cpu, const char *kind, const char *setting,
-			   uint64_t hz)
+/* What getpid_on() has its child do. */
+static struct {
+	const char *kind, *setting;
+	uint64_t hz;
+} getpids;
+
+static void measure_getpid(int cpu)
 {
 	uint64_t t, calls_min = ~0ull, empty_min = ~0ull, sum = 0;
 	int b, i;
 
-	if (pin_to(cpu)) {
-		printf("@@ error cannot run on CPU %d\n", cpu);
-		return;
-	}
-
+	run_on(cpu);
 	/* The best of many: a batch that a tick interrupted is not it. */
 	for (b = 0; b < BATCHES; b++) {
 		t = cycles();
@@ -74,38 +68,31 @@ static void measure_getpid(int cpu, const char *kind, const char *setting,
 			calls_min = t;
 	}
 	printf("@@ getpid on=%s defer=%s hz=%lu calls=%d empty=%lu best=%lu mean=%lu\n",
-	       kind, setting, (unsigned long)hz, CALLS,
-	       (unsigned long)empty_min,
-	       (unsigned long)calls_min, (unsigned long)(sum / BATCHES));
+	       getpids.kind, getpids.setting, (unsigned long)getpids.hz, CALLS,
+	       (unsigned long)empty_min, (unsigned long)calls_min,
+	       (unsigned long)(sum / BATCHES));
 }
 
 /*
  * In a child, so that PID 1 sleeps and its CPU idles meanwhile: -icount runs
  * all CPUs in one thread, and their instructions move the same counter.
  */
-static void getpid_in_child(int cpu, const char *kind, const char *setting,
-			    uint64_t hz)
+static void getpid_on(int cpu, const char *kind)
 {
-	pid_t pid = fork();
-
-	if (!pid) {
-		measure_getpid(cpu, kind, setting, hz);
-		exit(0);
-	}
-	waitpid(pid, NULL, 0);
+	getpids.kind = kind;
+	waitpid(start_task(measure_getpid, cpu), NULL, 0);
 }
 
 static void part_getpid(void)
 {
-	uint64_t hz = cycles_hz();
 	int i;
 
+	getpids.hz = cycles_hz();
 	for (i = 0; i < nr_settings; i++) {
-		const char *setting = use_setting(i);
-
+		getpids.setting = use_setting(i);
 		if (nr_isolated)
-			getpid_in_child(isolated[0], "isolated", setting, hz);
-		getpid_in_child(0, "housekeeping", setting, hz);
+			getpid_on(isolated[0], "isolated");
+		getpid_on(0, "housekeeping");
 	}
 }
 
@@ -117,20 +104,12 @@ static struct spinner {
 
 static pid_t spinning[MAX_CPUS];
 
-static void spin_on(int cpu)
+static void spin(int cpu)
 {
-	spinning[cpu] = fork();
-	if (spinning[cpu])
-		return;
-	if (pin_to(cpu))
-		exit(1);
+	run_on(cpu);
 	for (;;) {
 		spinners[cpu].loops++;
 		relax();
-#ifdef __riscv
-		/* pause: emulation ignores it, but tools/qemu/count.c does not */
-		__asm__ volatile(".word 0x0100000f" : : : "memory");
-#endif
 	}
 }
 
@@ -152,7 +131,7 @@ static void spin_on_all(int cpus)
 	/* Not before: emulation has the CPUs share the host's. */
 	for (cpu = 1; cpu < cpus; cpu++)
 		if (!spinning[cpu])
-			spin_on(cpu);
+			spinning[cpu] = start_task(spin, cpu);
 	/* Let the ticks stop: they run until the boot's last work is done. */
 	sleep(1);
 	for (cpu = 1; cpu < cpus; cpu++) {
@@ -166,41 +145,18 @@ static void spin_on_all(int cpus)
 
 /* ---- broadcast ---- */
 
-/*
- * A scheduler feature off and on: a static key with a jump or two, and nothing
- * else that calls other CPUs.
- */
 static void flip_text(long count)
 {
-	static const char features[] = "/sys/kernel/debug/sched/features";
-
-	while (count--)
-		if (put(features, "NO_RUN_TO_PARITY") ||
-		    put(features, "RUN_TO_PARITY")) {
-			printf("@@ error cannot flip RUN_TO_PARITY, errno %d\n",
-			       errno);
-			break;
-		}
+	if (flip_static_key(count))
+		printf("@@ error cannot flip RUN_TO_PARITY, errno %d\n", errno);
 }
 
-/*
- * Map and unmap 16 MB @count times with the kernel's own test module; when
- * there is enough of it (32 MB, more with more CPUs) a kworker purges what was
- * unmapped and flushes the TLBs.
- */
 static void churn_vmalloc(long count)
 {
-	char args[PATH];
-	int fd = open("/test_vmalloc.ko", O_RDONLY);
+	int err = run_test_vmalloc("/test_vmalloc.ko", count);
 
-	join(args, "run_test_mask=1024 nr_pages=4096 test_loop_count=",
-	     ltoa(count), NULL);
-	/* It runs its test as it is loaded; EAGAIN is how it says that it is done. */
-	if (fd < 0 || (syscall(__NR_finit_module, fd, args, 0) < 0 &&
-		       errno != EAGAIN))
-		printf("@@ error test_vmalloc.ko did not run, errno %d\n",
-		       errno);
-	close(fd);
+	if (err)
+		printf("@@ error test_vmalloc.ko did not run, errno %d\n", err);
 	msleep(20);
 }
 
@@ -218,17 +174,6 @@ static const struct op {
 	{ "flip", flip_text },
 	{ "purge", churn_vmalloc },
 };
-
-/* Find @what in @text, as strstr() does, which nolibc lacks. */
-static char *find(char *text, const char *what)
-{
-	long n = strlen(what);
-
-	for (; *text; text++)
-		if (!strncmp(text, what, n))
-			return text;
-	return NULL;
-}
 
 static char text[1 << 18];
 
@@ -256,7 +201,7 @@ static void print_words(const char *when)
 {
 	char *row, *end;
 
-	if (slurp("/sys/kernel/debug/cpuword/cpus", text, 0, sizeof(text)) < 0)
+	if (slurp(WORDS "cpus", text, 0, sizeof(text)) < 0)
 		return;
 	row = strchr(text, '\n');
 	end = row ? strchr(row + 1, '\n') : NULL;
@@ -334,7 +279,8 @@ static void enter_often(int cpu)
 				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int i, n;
 
-	if (pin_to(cpu) || pages == MAP_FAILED)
+	run_on(cpu);
+	if (pages == MAP_FAILED)
 		exit(1);
 	for (;;) {
 		for (i = 0; i < NR_PAGES; i++) {
@@ -366,9 +312,7 @@ static void part_entry(void)
 	for (i = 0; i < nr_settings; i++) {
 		const char *setting = use_setting(i);
 
-		pid = fork();
-		if (!pid)
-			enter_often(isolated[0]);
+		pid = start_task(enter_often, isolated[0]);
 		sleep(1);
 		for (phase = 0; phase < ARRAY_SIZE(phases); phase++) {
 			mark();
@@ -378,21 +322,19 @@ static void part_entry(void)
 			       phases[phase].op->name, setting,
 			       phases[phase].pending);
 		}
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
+		stop_tasks(&pid, 1);
 	}
 }
 
 /* ---- grace periods ---- */
 
-static int load(const char *file, const char *args)
+/* Returns 0 or an errno, and has said so. */
+static int load(const char *path, const char *parameters)
 {
-	int fd = open(file, O_RDONLY), err;
+	int err = load_module(path, parameters);
 
-	err = fd < 0 || syscall(__NR_finit_module, fd, args, 0) < 0;
 	if (err)
-		printf("@@ error cannot load %s, errno %d\n", file, errno);
-	close(fd);
+		printf("@@ error cannot load %s, errno %d\n", path, err);
 	return err;
 }
 
@@ -418,7 +360,7 @@ static void part_grace(void)
 	static const char *const kinds[] = { "normal", "expedited" };
 	char args[PATH];
 	unsigned int kind;
-	int i;
+	int i, err;
 
 	spin_on_all(nr_isolated + 1);
 	if (load("/torture.ko", ""))
@@ -436,9 +378,10 @@ static void part_grace(void)
 			if (load("/rcuscale.ko", args))
 				return;
 			wait_for_rcuscale();
-			if (syscall(__NR_delete_module, "rcuscale", 0))
+			err = unload_module("rcuscale");
+			if (err)
 				printf("@@ error rcuscale does not unload, errno %d\n",
-				       errno);
+				       err);
 		}
 	}
 	printf("@@ grace kind=end\n");
@@ -447,13 +390,11 @@ static void part_grace(void)
 int main(void)
 {
 	const char *part = getenv("part");
-	struct utsname uts;
 	struct stat st;
 
 	mount_all();
 	pin_to(0);
-	uname(&uts);
-	printf("@@ hello release=%s\n", uts.release);
+	hello();
 	if (stat(DEFER, &st))
 		nr_settings = 1;
 	nr_isolated = isolated_cpus(isolated);
@@ -470,7 +411,6 @@ int main(void)
 		part_grace();
 	else
 		part_getpid();
-	printf("@@ bye\n");
-	restart();
+	bye();
 	return 0;
 }

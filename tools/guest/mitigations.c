@@ -4,7 +4,8 @@
  * chosen; then the host takes the kernel's text from the guest's memory. A line
  * that starts with "@@ " is for the host.
  */
-#include "guest.h"
+#include "kernel.h"
+#include "text.h"
 
 static const char * const vulnerabilities[] = {
 	"indirect_target_selection",
@@ -25,17 +26,15 @@ static char text[1 << 16];
 /* Print the first CPU's line of /proc/cpuinfo that is called @name. */
 static void print_cpu(const char *name)
 {
-	char *line = text, *end;
+	char *rest = text, *line;
 
 	if (slurp("/proc/cpuinfo", text, 0, sizeof(text)) < 0)
 		return;
-	for (; (end = strchr(line, '\n')); line = end + 1) {
-		*end = 0;
+	while ((line = next_line(&rest)))
 		if (!strncmp(line, name, strlen(name))) {
 			printf("@@ cpu %s\n", line);
 			return;
 		}
-	}
 }
 
 int main(void)

@@ -6,17 +6,20 @@
  * left it to do whenever it enters the kernel. A line that starts with "@@ " is
  * for the host (tools/cpuword selftests).
  */
-#include "guest.h"
+#include "console.h"
+#include "cpus.h"
+#include "kernel.h"
+#include "text.h"
 
 #define MAX_MODULES 16
 
-/* Long enough in user mode to be seen there, and often enough in the kernel. */
-static void spin(int cpu, uint64_t stay)
+static uint64_t stay;		/* in user mode at a time, in cycles() */
+
+static void spin(int cpu)
 {
 	uint64_t start;
 
-	if (pin_to(cpu))
-		exit(1);
+	run_on(cpu);
 	for (;;) {
 		for (start = cycles(); cycles() - start < stay;)
 			relax();
@@ -27,35 +30,25 @@ static void spin(int cpu, uint64_t stay)
 static int start_spinners(void)
 {
 	int cpus[MAX_CPUS], nr = isolated_cpus(cpus), i;
-	uint64_t stay = cycles_hz() / 50;
-	pid_t pid;
 
-	for (i = 0; i < nr; i++) {
-		pid = fork();
-		if (!pid)
-			spin(cpus[i], stay);
-		if (pid < 0)
+	/* Long enough to be seen in user mode, often enough in the kernel. */
+	stay = cycles_hz() / 50;
+	for (i = 0; i < nr; i++)
+		if (start_task(spin, cpus[i]) < 0)
 			return -1;
-	}
 	return nr;
 }
 
 /* Load "name.ko parameters". Returns 0 or an errno. */
 static int load(const char *line)
 {
-	char text[PATH], path[PATH], *parameters;
-	int fd, err = 0;
+	char path[PATH], *parameters;
 
-	join(text, line, NULL);
-	parameters = strchr(text, ' ');
+	join(path, "/", line, NULL);
+	parameters = strchr(path, ' ');
 	if (parameters)
 		*parameters++ = 0;
-	fd = open(join(path, "/", text, NULL), O_RDONLY);
-	if (fd < 0 || syscall(__NR_finit_module, fd,
-			      parameters ? parameters : "", 0) < 0)
-		err = errno;
-	close(fd);
-	return err;
+	return load_module(path, parameters ? parameters : "");
 }
 
 /* Returns 0 or an errno. */
@@ -67,17 +60,16 @@ static int unload(const char *line)
 	end = strchr(name, '.');
 	if (end)
 		*end = 0;
-	return syscall(__NR_delete_module, name, 0) < 0 ? errno : 0;
+	return unload_module(name);
 }
 
 static void run_tests(char *tests)
 {
-	char *loaded[MAX_MODULES], *line, *end;
+	char *loaded[MAX_MODULES], *line;
 	uint64_t start;
 	int err, nr = 0;
 
-	for (line = tests; (end = strchr(line, '\n')); line = end + 1) {
-		*end = 0;
+	while ((line = next_line(&tests))) {
 		printf("@@ load name=%s\n", line);
 		start = now_ns();
 		err = load(line);
@@ -98,12 +90,10 @@ static void run_tests(char *tests)
 int main(void)
 {
 	static char tests[1 << 12];
-	struct utsname uts;
 
 	mount_all();
 	pin_to(0);
-	uname(&uts);
-	printf("@@ hello release=%s\n", uts.release);
+	hello();
 	if (start_spinners() < 1)
 		printf("@@ error no isolated CPU, or no task for it\n");
 	else if (slurp("/tests", tests, 0, sizeof(tests)) < 0)
@@ -111,7 +101,6 @@ int main(void)
 	else
 		run_tests(tests);
 	print_all_words();
-	printf("@@ bye\n");
-	restart();
+	bye();
 	return 0;
 }

@@ -4,40 +4,17 @@
  * cpuword what they have to refuse, and isolates a CPU that is not tracked. A
  * line that starts with "@@ " is for the host.
  */
-#include "guest.h"
+#include "console.h"
+#include "kernel.h"
+#include "text.h"
 
-#define DEFER	"/sys/module/cpuword/parameters/defer"
-#define WORDS	"/sys/kernel/debug/cpuword/"
 #define CGROUPS	"/cgroup/"
 
 static char much[8192];
 
-/* itoa() has one buffer. */
-static const char *number(char *text, long n)
-{
-	return join(text, itoa(n), NULL);
-}
-
-/* The errno of a write of @len bytes at once, 0 if all of them were taken. */
-static int write_all(const char *path, const char *data, long len)
-{
-	int fd = open(path, O_WRONLY), err = 0;
-	long n;
-
-	if (fd < 0)
-		return errno;
-	n = write(fd, data, len);
-	if (n < 0)
-		err = errno;
-	else if (n < len)
-		err = -1;
-	close(fd);
-	return err;
-}
-
 static void write_defer(const char *what, const char *data, long len)
 {
-	int err = write_all(DEFER, data, len);
+	int err = put_data(DEFER, data, len);
 	char now[PATH];
 	long n = slurp(DEFER, now, 0, sizeof(now));
 
@@ -90,10 +67,10 @@ static void write_debugfs(const char *file)
 	int fd;
 
 	join(path, WORDS, file, NULL);
-	write_all(path, "", 0);
+	put_data(path, "", 0);
 	tell("debugfs", file,
-	     "write", number(a, write_all(path, "on", 2)),
-	     "much", number(b, write_all(path, much, sizeof(much))), NULL);
+	     "write", number(a, put_data(path, "on", 2)),
+	     "much", number(b, put_data(path, much, sizeof(much))), NULL);
 	tell("debugfs", file,
 	     "read", number(a, read_in_pieces(path, sizeof(much))),
 	     "pieces", number(b, read_in_pieces(path, 1)), NULL);
@@ -107,14 +84,12 @@ static void write_debugfs(const char *file)
 
 static void print_quarantine(void)
 {
-	char *line = much, *end;
+	char *rest = much, *line;
 
 	if (slurp(WORDS "quarantine", much, 0, sizeof(much)) < 0)
 		return;
-	for (; (end = strchr(line, '\n')); line = end + 1) {
-		*end = 0;
+	while ((line = next_line(&rest)))
 		tell("quarantine", line, NULL);
-	}
 }
 
 /* A partition of CPUs 2 and 3, while 1 and 2 are tracked. */
@@ -133,7 +108,7 @@ static void isolate(void)
 int main(void)
 {
 	mount_all();
-	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+	mount_dev();
 	write_values();
 	write_debugfs("cpus");
 	/* Where something is held. */

@@ -6,7 +6,10 @@
  * that they find work when they enter the kernel, and NMIs on their way there. A
  * line that starts with "@@ " is for the host (tools/cpuword selftests).
  */
-#include "guest.h"
+#include "console.h"
+#include "cpus.h"
+#include "kernel.h"
+#include "text.h"
 
 #include <linux/sched.h>
 #include <linux/wait.h>
@@ -18,16 +21,6 @@ static int nr_cpus, cpus[MAX_CPUS];	/* where tests run */
 static int kmsg, null;
 
 /* ---- the kernel's own messages ---- */
-
-static int contains(const char *text, const char *what)
-{
-	long n = strlen(what);
-
-	for (; *text; text++)
-		if (!strncmp(text, what, n))
-			return 1;
-	return 0;
-}
 
 /*
  * Print what the kernel complains about, and what follows; only to its log, as
@@ -51,8 +44,8 @@ static void drain_kmsg(void)
 		if (!end)
 			continue;
 		*end = 0;
-		if (contains(text, "WARNING: ") || contains(text, "BUG: ") ||
-		    contains(text, "INFO: rcu") || contains(text, "INFO: task"))
+		if (find(text, "WARNING: ") || find(text, "BUG: ") ||
+		    find(text, "INFO: rcu") || find(text, "INFO: task"))
 			follow = 60;
 		if (follow && follow--)
 			printf("kernel: %s\n", text + 1);
@@ -61,31 +54,14 @@ static void drain_kmsg(void)
 
 /* ---- CPU 0 meanwhile ---- */
 
-/* A jump label or two: text that every entry must have seen change. */
-static const char *flip_text(void)
-{
-	static const char features[] = "/sys/kernel/debug/sched/features";
-	int i;
-
-	for (i = 0; i < 5; i++)
-		if (put(features, "NO_RUN_TO_PARITY") ||
-		    put(features, "RUN_TO_PARITY"))
-			return "flipping RUN_TO_PARITY";
-	return NULL;
-}
-
 /* New text, permissions of vmalloc memory, and memory that is freed. */
-static const char *load_module(void)
+static const char *load_and_unload(void)
 {
-	int fd = open("/test_module.ko", O_RDONLY), err;
-
-	err = fd < 0 || syscall(__NR_finit_module, fd, "", 0) < 0;
-	close(fd);
-	if (err)
+	errno = load_module("/test_module.ko", "");
+	if (errno)
 		return "loading test_module.ko";
-	if (syscall(__NR_delete_module, "test_module", 0))
-		return "unloading test_module.ko";
-	return NULL;
+	errno = unload_module("test_module");
+	return errno ? "unloading test_module.ko" : NULL;
 }
 
 /* A backtrace of every CPU, by NMI. */
@@ -101,9 +77,11 @@ static void disturb(int nmis)
 
 	if (failed)
 		return;
-	failed = flip_text();
+	/* Text that every entry must have seen change. */
+	if (flip_static_key(5))
+		failed = "flipping RUN_TO_PARITY";
 	if (!failed && turn % 8 == 0)
-		failed = load_module();
+		failed = load_and_unload();
 	if (!failed && nmis && turn % 8 == 4)
 		failed = send_nmis();
 	if (failed)
@@ -125,19 +103,13 @@ static void exec_test(int tty, int nr, const char *dir, char **argv)
 	static char *const env[] = {
 		"PATH=/", "LD_LIBRARY_PATH=/lib64:/lib32", NULL
 	};
-	unsigned long mask[MAX_CPUS / (8 * sizeof(long))] = { 0 };
 	char path[PATH];
-	int i;
 
-	for (i = 0; i < nr_cpus && i < nr; i++)
-		mask[cpus[i] / (8 * sizeof(long))] |=
-			1UL << cpus[i] % (8 * sizeof(long));
 	setsid();
 	dup2(null, 0);
 	dup2(tty, 1);
 	dup2(tty, 2);
-	if (syscall(__NR_sched_setaffinity, 0, sizeof(mask), mask) < 0 ||
-	    chdir(dir))
+	if (bind_to(cpus, nr < nr_cpus ? nr : nr_cpus) || chdir(dir))
 		exit(126);
 	execve(join(path, "./", argv[0], NULL), argv, env);
 	exit(127);
@@ -176,7 +148,7 @@ static int run_test(const char *line, int nr, long timeout)
 	char text[PATH], *argv[16], *dir = text, *p;
 	uint64_t end = now_ns() + timeout * 1000000000ull;
 	/* With NMIs it was not seen to end, on the stock kernel either. */
-	int nmis = !contains(line, "x86/ldt_gdt");
+	int nmis = !find(line, "x86/ldt_gdt");
 	int master, tty, unlock = 0, status, argc = 0;
 	pid_t pid;
 
@@ -221,13 +193,12 @@ static char tests[1 << 14];
 
 static void run_tests(long timeout)
 {
-	char *line = tests, *end;
+	char *rest = tests, *line;
 	uint64_t start;
 	int code, nr;
 
 	/* A number of CPUs comes before each. */
-	for (; (end = strchr(line, '\n')); line = end + 1) {
-		*end = 0;
+	while ((line = next_line(&rest))) {
 		nr = strtol(line, &line, 10);
 		line++;
 		printf("@@ load name=%s\n", line);
@@ -241,11 +212,8 @@ static void run_tests(long timeout)
 
 int main(void)
 {
-	const char *timeout = getenv("timeout");
-	struct utsname uts;
-
 	mount_all();
-	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+	mount_dev();
 	mkdir("/dev/pts", 0755);
 	mount("devpts", "/dev/pts", "devpts", 0, NULL);
 	mkdir("/tmp", 01777);
@@ -258,17 +226,15 @@ int main(void)
 		nr_cpus = cpus_that_are("online", cpus) - 1;
 		memmove(cpus, cpus + 1, nr_cpus * sizeof(*cpus));
 	}
-	uname(&uts);
-	printf("@@ hello release=%s\n", uts.release);
+	hello();
 	if (null < 0 || kmsg < 0)
 		printf("@@ error no /dev/null or no /dev/kmsg\n");
 	else if (slurp("/tests", tests, 0, sizeof(tests)) < 0)
 		printf("@@ error no /tests\n");
 	else
-		run_tests(timeout ? atol(timeout) : 60);
+		run_tests(env_number("timeout", 60));
 	drain_kmsg();
 	print_all_words();
-	printf("@@ bye\n");
-	restart();
+	bye();
 	return 0;
 }

@@ -6,7 +6,10 @@
  * the kernel at random. A line that starts with "@@ " is for the host
  * (tools/cpuword torture).
  */
-#include "guest.h"
+#include "console.h"
+#include "cpus.h"
+#include "kernel.h"
+#include "text.h"
 
 #include <linux/wait.h>
 
@@ -59,74 +62,51 @@ static void enter_and_leave(int cpu)
 	}
 }
 
-/* As insmod does; returns 0 or an error. */
-static int load(const char *module, const char *parameters)
-{
-	char path[PATH];
-	int fd = open(join(path, "/", module, ".ko", NULL), O_RDONLY);
-	int err = 0;
-
-	if (fd < 0)
-		return errno;
-	if (syscall(__NR_finit_module, fd, parameters, 0) < 0)
-		err = errno;
-	close(fd);
-	return err;
-}
-
 static void torture(const char *module, const char *parameters, long seconds)
 {
 	uint64_t end = now_ns() + seconds * 1000000000ull;
+	char path[PATH];
 	pid_t pids[MAX_CPUS];
 	int i, err;
 
-	err = load(module, parameters);
+	err = load_module(join(path, "/", module, ".ko", NULL), parameters);
 	tell("loaded", itoa(err), module, NULL);
 	if (err)
 		return;
-	for (i = 0; i < nr_cpus; i++) {
-		pids[i] = fork();
-		if (!pids[i])
-			enter_and_leave(cpus[i]);
-	}
+	for (i = 0; i < nr_cpus; i++)
+		pids[i] = start_task(enter_and_leave, cpus[i]);
 	while (now_ns() < end)
 		msleep(100);
-	for (i = 0; i < nr_cpus; i++)
-		kill(pids[i], SIGKILL);
-	for (i = 0; i < nr_cpus; i++)
-		waitpid(pids[i], NULL, 0);
-	err = syscall(__NR_delete_module, module, 0) < 0 ? errno : 0;
-	tell("removed", itoa(err), module, NULL);
+	stop_tasks(pids, nr_cpus);
+	tell("removed", itoa(unload_module(module)), module, NULL);
 }
 
 static char tests[1 << 14];
 
 int main(void)
 {
-	char *line = tests, *end, *module, *parameters;
+	char *rest = tests, *line, *module, *parameters;
 	long seconds;
 	int err;
 
 	mount_all();
-	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+	mount_dev();
 	pin_to(0);
 	nr_cpus = isolated_cpus(cpus);
 	stop_fair_servers();
-	err = load("torture", "");
+	err = load_module("/torture.ko", "");
 	if (err)
 		printf("@@ error no torture.ko, errno %d\n", err);
 	else if (slurp("/tests", tests, 0, sizeof(tests)) < 0)
 		printf("@@ error no /tests\n");
 	/* Of each: how long, which, and its parameters. */
-	for (; !err && (end = strchr(line, '\n')); line = end + 1) {
-		*end = 0;
+	while (!err && (line = next_line(&rest))) {
 		seconds = strtol(line, &module, 10);
 		parameters = strchr(++module, ' ');
 		*parameters++ = 0;
 		printf("@@ load name=%s\n", module);
 		torture(module, parameters, seconds);
 	}
-	printf("@@ bye\n");
-	restart();
+	bye();
 	return 0;
 }

@@ -9,12 +9,25 @@ from host.common import BUILD, LOGS, ROOT, must
 
 # --- what runs in the guest ---
 
+GUEST = ROOT / "tools" / "guest"
+
+
+def sources(arch, program):
+    """The compiler's arguments for a program: tools/guest/<program>.c, or all of
+    the folder of that name, with the library and the architecture's guest.h; and
+    the headers that it depends on."""
+    own, library = GUEST / program, GUEST / "lib"
+    files = sorted([*GUEST.glob(f"{program}.c"), *own.glob("*.c"),
+                    *library.glob("*.c")])
+    headers = [*own.glob("*.h"), *library.glob("*.h"), arch.folder / "guest.h"]
+    return ["-iquote", library, "-iquote", arch.folder, *files], headers
+
+
 def build_guest(arch, kernel, tree, program):
-    """Compiles tools/guest/<program>.c with the tree's nolibc; returns the
-    static binary. The uapi headers get a build directory of their own: they
-    need no configured kernel."""
+    """Compiles a program with the tree's nolibc; returns the static binary. The
+    uapi headers get a build directory of their own: they need no configured
+    kernel."""
     out = BUILD / kernel / f"guest-{arch.name}"
-    guest = ROOT / "tools" / "guest"
     nolibc = tree / "tools/include/nolibc"
     log = LOGS / f"guest-{arch.name}.log"
     out.mkdir(parents=True, exist_ok=True)
@@ -23,16 +36,17 @@ def build_guest(arch, kernel, tree, program):
              ["make", "-C", tree, f"O={out}", f"ARCH={arch.name}",
               f"--jobs={os.cpu_count()}", "headers"], log)
     binary = out / program
-    sources = [guest / f"{program}.c", guest / "guest.h"]
-    if not binary.exists() or any(s.stat().st_mtime > binary.stat().st_mtime
-                                  for s in sources):
-        must(f"{program}.c for {arch.name}",
+    arguments, headers = sources(arch, program)
+    depends = [*headers, *(a for a in arguments if isinstance(a, Path))]
+    if not binary.exists() or any(d.stat().st_mtime > binary.stat().st_mtime
+                                  for d in depends):
+        must(f"{program} for {arch.name}",
              [f"{arch.cross}gcc", "-Os", "-Wall", "-Werror", "-static",
               "-nostdlib", "-nostdinc", "-ffreestanding",
               "-fno-stack-protector", "-fno-asynchronous-unwind-tables",
               "-I", nolibc, "-I", out / "usr/include",
               "-include", nolibc / "nolibc.h",
-              "-o", binary, sources[0], "-lgcc"], log)
+              "-o", binary, *arguments, "-lgcc"], log)
     return binary
 
 

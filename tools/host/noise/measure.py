@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Runs of tools/guest/noise.c, in a guest or on the machine we are on."""
+"""Runs of tools/guest/noise/, in a guest or on the machine we are on."""
 
 import os
 import select
@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 from host import common
-from host.common import BUILD, LOGS, ROOT, Progress, die
+from host.common import BUILD, LOGS, Progress, die
 from host.arch import MACHINES
 from host.machine import boot
-from host.guest import build_guest, write_initramfs
+from host.guest import build_guest, sources, write_initramfs
 from host.noise.trace import Run
 
 # Seconds that one boot may take.
@@ -94,18 +94,29 @@ def build_here():
     program = BUILD / "noise" / "noise"
     program.parent.mkdir(parents=True, exist_ok=True)
     compiler = os.environ.get("CC") or shutil.which("cc") or "gcc"
-    command = [*compiler.split(), "-O2", "-Wall", "-D_GNU_SOURCE", "-o",
-               str(program), str(ROOT / "tools/guest/noise.c")]
-    try:
-        # Static, if it can be: then it also runs on another machine.
-        for option in (["-static"], []):
-            done = subprocess.run(command + option, capture_output=True,
-                                  text=True)
-            if done.returncode == 0:
-                return program
-    except FileNotFoundError:
-        die(f"there is no C compiler: {compiler}")
-    die("noise.c does not compile: " + (done.stderr.splitlines() or ["?"])[0])
+
+    def compile(*arguments):
+        try:
+            return subprocess.run([*compiler.split(), *map(str, arguments)],
+                                  capture_output=True, text=True)
+        except FileNotFoundError:
+            die(f"there is no C compiler: {compiler}")
+
+    # The compiler knows better than uname what it compiles for.
+    target = compile("-dumpmachine").stdout.partition("-")[0].strip()
+    arch = next((arch for arch in MACHINES.values()
+                 if (arch.cross or arch.name).partition("-")[0] == target), None)
+    if not arch:
+        die(f"{compiler} is for {target or 'an unknown machine'}; valid: "
+            + " ".join(MACHINES))
+    # Static, if it can be: then it also runs on another machine.
+    for option in (["-static"], []):
+        done = compile("-O2", "-Wall", "-D_GNU_SOURCE", *option, "-o", program,
+                       *sources(arch, "noise")[0])
+        if done.returncode == 0:
+            return program
+    die("tools/guest/noise does not compile: "
+        + (done.stderr.splitlines() or ["?"])[0])
 
 # Modules that depend on nothing and do nothing by themselves.
 HARMLESS = {"test_module": "", "crc7": "", "cordic": "", "ts_kmp": "",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The trace protocol: what a run of tools/guest/noise.c says, read."""
+"""The trace protocol: what a run of tools/guest/noise/ says, read."""
 
 import os
 from collections import Counter, defaultdict
