@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Options that several commands have, and how a command is found."""
 
+import argparse
 import contextlib
 import io
 import os
@@ -36,6 +37,40 @@ class Options(unittest.TestCase):
         self.assertEqual(command_line.chosen(args.arch, arches),
                          ["arm64", "x86_64"])
         self.assertEqual(command_line.chosen("arm64", arches), ["arm64"])
+
+
+class Lists(unittest.TestCase):
+    def test_commas_and_spaces(self):
+        for text in ("bpf,module", "bpf module", " bpf, module ,"):
+            self.assertEqual(command_line.words(text), ["bpf", "module"])
+
+    def test_cpus(self):
+        self.assertEqual(command_line.cpus("1-3 5, 7"), "1-3,5,7")
+
+    def test_refused(self):
+        for kind, text in (("words", " , "), ("cpus", ""), ("cpus", "a"),
+                           ("cpus", "1-"), ("cpus", "1--2"), ("cpus", "1.5")):
+            with self.subTest(text), \
+                    self.assertRaises(argparse.ArgumentTypeError):
+                getattr(command_line, kind)(text)
+
+
+class Errors(unittest.TestCase):
+    def error(self, *args):
+        parser = command_line.Parser("doc")
+        parser.add_argument("--seconds", type=int)
+        parser.add_argument("--times", type=int)
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said), self.assertRaises(SystemExit):
+            parser.parse_args(args)
+        return said.getvalue()
+
+    def test_a_variable_is_named(self):
+        self.assertIn("error: SECONDS= (--seconds): invalid",
+                      self.error("--seconds=x"))
+
+    def test_an_option_without_one(self):
+        self.assertIn("error: --times: invalid", self.error("--times=x"))
 
 
 class Commands(unittest.TestCase):

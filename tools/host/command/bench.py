@@ -99,7 +99,7 @@ def bench(name, args):
 
 
 def parts(text):
-    names = text.split(",")
+    names = command_line.words(text)
     for name in names:
         if name not in PARTS:
             raise argparse.ArgumentTypeError(
@@ -122,14 +122,15 @@ def main():
                         help="fail if figures are not as they should be")
     args = parser.parse_args()
     if args.quick and args.parts:
-        die("--quick has parts of its own: leave out --parts")
+        die("--quick has parts of its own: leave out "
+            + command_line.name("parts"))
     args.parts = args.parts or (["entry", "broadcast"] if args.quick
                                 else PARTS)
     names = command_line.chosen(args.arch, MACHINES)
 
     if args.image:
         if args.arch == "all":
-            die("--image takes one --arch")
+            die(f"--image takes one {command_line.name('arch')}")
         trees = [BUILD / args.kernel / name for name in ("linux", "stock")]
         tree = next((t for t in trees if (t / "Makefile").exists()), None)
         if not tree:

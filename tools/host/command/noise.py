@@ -78,18 +78,16 @@ def here(args, loads, interrupt):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="loads:\n" + "\n".join(f"  {name:12}{what}"
-                                      for name, what in LOADS.items()))
-    parser.add_argument("--load", metavar="NAME,...",
+    parser = command_line.Parser(__doc__)
+    parser.epilog = "loads:\n" + "\n".join(f"  {name:12}{what}"
+                                           for name, what in LOADS.items())
+    parser.add_argument("--load", metavar="NAME,...", type=command_line.words,
                         help="only these loads; all but idle by default")
     parser.add_argument("--count", type=int,
                         help="do each load so often")
     parser.add_argument("--seconds", type=int, default=5,
                         help="or, by default, for so long: %(default)s")
-    parser.add_argument("--cpus", metavar="LIST",
+    parser.add_argument("--cpus", metavar="LIST", type=command_line.cpus,
                         help="look at these CPUs; by default those in "
                              "nohz_full=")
     parser.add_argument("--threshold", type=int, default=20, metavar="US",
@@ -115,17 +113,16 @@ def main():
     group.add_argument("--check", action="store_true",
                        help="fail if what should be deferred is not")
     args = parser.parse_args()
-    loads = args.load.split(",") if args.load else DEFAULT_LOADS
+    loads = args.load or DEFAULT_LOADS
     for name in loads:
         if name not in LOADS:
-            die(f"there is no load {name}; valid: {' '.join(LOADS)}")
+            die(f"{command_line.name('load')}: there is no load {name}; "
+                f"valid: {' '.join(LOADS)}")
     for name in ("count", "seconds", "threshold"):
         if (getattr(args, name) or 0) < 0:
-            die(f"--{name} may not be negative")
+            die(f"{command_line.name(name)} may not be negative")
     if args.times < 1:
         die(f"--times {args.times} is less than once")
-    if args.cpus and not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", args.cpus):
-        die(f"--cpus {args.cpus} is no list of CPUs, as in 1-3,5")
     if args.check and (args.count or args.load):
         die("--check is for the default loads and counts")
     if args.guest and (args.cpus or args.module):

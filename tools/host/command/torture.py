@@ -132,7 +132,7 @@ def main():
     if seconds is None:
         seconds = QUICK_SECONDS if args.quick else SECONDS
     if seconds < 1:
-        die(f"{seconds} is not a number of seconds to run; valid: 1 or more")
+        die(f"{command_line.name('seconds')} is {seconds}; valid: 1 or more")
     arches = command_line.chosen(args.arch, MACHINES)
     tests = list(TESTS) if args.test == "all" else [args.test]
 

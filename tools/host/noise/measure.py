@@ -115,8 +115,8 @@ def build_here():
                        *sources(arch, "noise")[0])
         if done.returncode == 0:
             return program
-    die("tools/guest/noise does not compile: "
-        + (done.stderr.splitlines() or ["?"])[0])
+    errors = [line for line in done.stderr.splitlines() if "error" in line]
+    die("tools/guest/noise does not compile: " + (errors or ["?"])[0])
 
 # Modules that depend on nothing and do nothing by themselves.
 HARMLESS = {"test_module": "", "crc7": "", "cordic": "", "ts_kmp": "",
