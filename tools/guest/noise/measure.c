@@ -5,13 +5,12 @@
 /* How much has been sent, by the statistics of the trace. */
 static unsigned long sent(void)
 {
-	char path[PATH], cpu[24], text[1024];
+	char path[PATH], text[1024];
 	unsigned long n = 0;
 	int c;
 
 	for (c = 0; c < nr_online; c++) {
-		join(cpu, itoa(online[c]), NULL);
-		join(path, INSTANCES SENDERS "/per_cpu/cpu", cpu,
+		join(path, INSTANCES SENDERS "/per_cpu/cpu", itoa(online[c]),
 		     "/stats", NULL);
 		/* "entries: <number>" comes first. */
 		if (slurp(path, text, 0, sizeof(text)) > 9)

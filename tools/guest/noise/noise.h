@@ -106,7 +106,7 @@ struct load {
 	void (*finish)(void);
 	/* So many at once. */
 	long batch;
-	/* All of them at once, if they are counted. */
+	/* Counted, all at once: its module is loaded only once. */
 	int at_once;
 };
 

@@ -11,9 +11,7 @@ them, interrupts, entries into the kernel, and the gaps that user mode saw.
 Leaves a machine as it was, also on Ctrl-C, which ends the measurement and
 reports what there is. Writes noise.json, noise.gp and noise.png."""
 
-import argparse
 import os
-import re
 from pathlib import Path
 
 from host import command_line

@@ -95,7 +95,7 @@ def build_here():
     program.parent.mkdir(parents=True, exist_ok=True)
     compiler = os.environ.get("CC") or shutil.which("cc") or "gcc"
 
-    def compile(*arguments):
+    def cc(*arguments):
         try:
             return subprocess.run([*compiler.split(), *map(str, arguments)],
                                   capture_output=True, text=True)
@@ -103,7 +103,7 @@ def build_here():
             die(f"there is no C compiler: {compiler}")
 
     # The compiler knows better than uname what it compiles for.
-    target = compile("-dumpmachine").stdout.partition("-")[0].strip()
+    target = cc("-dumpmachine").stdout.partition("-")[0].strip()
     arch = next((arch for arch in MACHINES.values()
                  if (arch.cross or arch.name).partition("-")[0] == target), None)
     if not arch:
@@ -111,8 +111,8 @@ def build_here():
             + " ".join(MACHINES))
     # Static, if it can be: then it also runs on another machine.
     for option in (["-static"], []):
-        done = compile("-O2", "-Wall", "-D_GNU_SOURCE", *option, "-o", program,
-                       *sources(arch, "noise")[0])
+        done = cc("-O2", "-Wall", "-D_GNU_SOURCE", *option, "-o", program,
+                  *sources(arch, "noise")[0])
         if done.returncode == 0:
             return program
     errors = [line for line in done.stderr.splitlines() if "error" in line]
