@@ -64,7 +64,7 @@ help: ## list the targets
 setup: ## install the packages that are missing (for ARCH, or for all)
 	@tools/setup.sh $(SETUP_ARCHES)
 
-tree: ## build/<KERNEL>/linux: the kernel with cpuword in it
+tree: ## lay build/<KERNEL>/linux: the kernel with cpuword in it
 	@tools/setup.sh um
 	@tools/cpuword tree --kernel $(KERNEL)
 
@@ -72,49 +72,49 @@ kunit: ## run the KUnit suites on ARCH; VARIANT=<name>, or all
 	@tools/setup.sh $(ARCH) $(if $(filter clang all,$(VARIANT)),clang)
 	@tools/cpuword kunit $(run_args) --variant $(VARIANT)
 
-demo: ## IPIs per isolated CPU on ARCH, with deferral off and on
+demo: ## count the IPIs to isolated CPUs on ARCH, with deferral off and on
 	@tools/setup.sh $(ARCH)
 	@tools/cpuword noise --guest $(ARCH) --kernel $(KERNEL) --jobs $(JOBS) $(noise_args)
 
-noise: ## what reaches the isolated CPUs of this machine, as root
+noise: ## show what reaches the isolated CPUs of this machine, as root
 	@tools/setup.sh noise
 	@tools/cpuword noise $(noise_args) $(if $(SECONDS),--seconds "$(SECONDS)") \
 		$(if $(CPUS),--cpus "$(CPUS)") $(if $(MODULE),--module "$(MODULE)")
 
-bench: ## costs and IPIs on ARCH (or all): stock kernel, deferral off and on
+bench: ## compare the stock kernel with ours, deferral off and on, on ARCH (or all)
 	@tools/setup.sh $(if $(filter all,$(ARCH)),$(ARCHES),$(ARCH))
 	@tools/cpuword bench $(run_args) $(if $(PARTS),--parts "$(PARTS)")
 
-litmus: ## the claims about memory ordering, by herd7
+litmus: ## check the claims about memory ordering, by herd7
 	@tools/setup.sh um arm64 riscv litmus
 	@tools/cpuword litmus --kernel $(KERNEL) --jobs $(JOBS)
 
-dangerzone: ## what ARCH (or all) executes before the entry and after the exit hook
+dangerzone: ## check what ARCH (or all) executes before the entry and after the exit hook
 	@tools/setup.sh $(if $(filter all,$(ARCH)),$(ARCHES),$(ARCH))
 	@tools/cpuword dangerzone $(run_args) --variant "$(VARIANT)" $(if $(VMLINUX),--vmlinux "$(VMLINUX)")
 
-model: ## core's own code against two and three CPUs and NMIs, by CBMC
+model: ## check core/ with two and three CPUs and NMIs, by CBMC
 	@tools/setup.sh model
 	@tools/cpuword model --jobs $(JOBS)
 
-mutants: ## faults made on purpose, one at a time: does a test notice?
+mutants: ## make faults on purpose, one at a time: does a test notice?
 	@tools/setup.sh $(ARCHES) litmus model
 	@tools/cpuword mutants --kernel $(KERNEL) --jobs $(JOBS) \
 		$(if $(LEVEL),--level "$(LEVEL)") $(if $(ONLY),--only "$(ONLY)")
 
-selftests: ## the kernel's own tests on ARCH: stock kernel and ours
+selftests: ## run the kernel's own tests on ARCH, on the stock kernel and on ours
 	@tools/setup.sh $(ARCH) $(if $(filter x86_64,$(ARCH)),selftests)
 	@tools/cpuword selftests $(run_args)
 
-torture: ## rcutorture, and one of our own, on ARCH (or all)
+torture: ## run rcutorture, and a torture test of the word, on ARCH (or all)
 	@tools/setup.sh $(if $(filter all,$(ARCH)),$(ARCHES),$(ARCH))
 	@tools/cpuword torture $(run_args) $(if $(SECONDS),--seconds "$(SECONDS)")
 
-test: ## what a change is likely to break; what CI runs
+test: ## run what a change is likely to break; CI runs this
 	@tools/setup.sh $(ARCHES)
 	@tools/cpuword test $(test_args)
 
-test-long: ## all the other tests
+test-long: ## run all the other tests
 	@tools/setup.sh $(ARCHES)
 	@tools/cpuword test $(test_args) --long
 
