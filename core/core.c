@@ -130,11 +130,11 @@ noinstr unsigned long cpuword_enter_slow(unsigned long old, enum cpuword_ctx ctx
  */
 noinstr unsigned long cpuword_user_entered_slow(unsigned long word)
 {
-	/* What comes while this waits has not been done by the assembly. */
+	/* The assembly has not done the work that comes during the wait. */
 	if (unlikely(word & CPUWORD_PIN)) {
 		word = cpuword_enter_slow(word, CPUWORD_CTX_USER);
 	} else if (word & CPUWORD_EARLY_MASK) {
-		/* Nobody sets the other bit meanwhile: a mask that is constant. */
+		/* No CPU sets a bit in KERNEL, so the mask may be constant. */
 		if (arch_cpuword_entry_did(word))
 			cpuword_early(this_cpuword(), CPUWORD_EARLY_MASK,
 				      cpuword_count_early);
@@ -189,7 +189,7 @@ void cpuword_entered(unsigned long old)
 {
 	unsigned long work = old & CPUWORD_WORK_MASK;
 
-	/* An NMI leaves late work to the next entry that is none. */
+	/* An NMI leaves late work to the next entry that is no NMI. */
 	if (in_nmi())
 		work &= ~CPUWORD_LATE_MASK;
 	if (work)
@@ -216,16 +216,16 @@ static bool cpuword_eqs_is_watched(unsigned long word)
 }
 
 /*
- * How often a TLB flush has been left to somebody.  The bits do not tell: one
- * stays when its CPU is flushed in a way that does not enter the kernel.
+ * How often a TLB flush has been left to a CPU.  The bits do not tell: a bit
+ * stays set when its CPU is flushed without entering the kernel.
  */
 static atomic_long_t cpuword_tlb_deferrals;
 
 static void cpuword_count_deferral(unsigned long work)
 {
 	/*
-	 * Release: whoever sees the count sees the bits that were set, or seen
-	 * set, for it.  Pairs with the acquire in cpuword_tlb_owed_since().
+	 * Release: a reader of the count sees the bits that were set, or seen
+	 * set, before it.  Pairs with the acquire in cpuword_tlb_owed_since().
 	 */
 	if (work & CPUWORD_TLB)
 		atomic_long_inc_return_release(&cpuword_tlb_deferrals);
@@ -263,8 +263,8 @@ static bool __cpuword_defer(int cpu, unsigned long work)
  * cpuword_owed - is there a CPU that has yet to do some work?
  * @work: the work
  *
- * Of what was deferred before.  A CPU has done its work by the time its bit is
- * seen to have gone.
+ * This covers work that was deferred before the call.  A CPU has done its work
+ * by the time its bit is seen clear.
  *
  * Context: any.
  * Return: true if a CPU may still owe any of @work.
@@ -282,13 +282,13 @@ bool cpuword_owed(unsigned long work)
 }
 
 /**
- * cpuword_tlb_owed_since - has a CPU yet to do a flush that nobody else did?
- * @since: what this left there at the caller's last flush; 0 at first
+ * cpuword_tlb_owed_since - does a CPU owe a flush since the caller's last one?
+ * @since: the caller's count of deferrals, updated here; 0 at first
  *
- * For callers that cannot wait for the flushes that were deferred before, and
- * who make up for all of them if this returns true, by a flush of everything
- * on every CPU.  It is asked for once: that a CPU which did not enter the kernel
- * for it keeps its bit does not count any more.
+ * For callers that cannot wait for the flushes that were deferred before.  If
+ * this returns true they flush everything on every CPU.  A CPU that does not
+ * enter the kernel for that flush keeps its bit.  The next call does not count
+ * that bit: it returns true only if a flush was deferred in between.
  *
  * Context: any; one caller at a time for each @since.
  * Return: true if the caller has to flush.
@@ -296,8 +296,8 @@ bool cpuword_owed(unsigned long work)
 bool cpuword_tlb_owed_since(unsigned long *since)
 {
 	/*
-	 * Pairs with the release in cpuword_count_deferral().  What is deferred
-	 * later is counted later, and is for the next call.
+	 * Pairs with the release in cpuword_count_deferral().  A later deferral
+	 * is counted later, and the next call sees it.
 	 */
 	unsigned long now = atomic_long_read_acquire(&cpuword_tlb_deferrals);
 
@@ -311,7 +311,7 @@ bool cpuword_tlb_owed_since(unsigned long *since)
 /**
  * cpuword_huge_deferrable - may user mode keep a huge translation?
  *
- * Of an address that may be mapped by small leaves next.
+ * The address may be mapped by small leaves next.
  *
  * Context: any, once boot has decided on mitigations.
  * Return: true if flush_tlb_kernel_range_deferrable() may follow the unmapping
@@ -446,7 +446,7 @@ void cpuword_defer_mask(struct cpumask *cpus, unsigned long work)
 
 	/* Pairs with the RMW in cpuword_enter(). */
 	smp_mb();
-	/* What is traced is traced CPU by CPU. */
+	/* The tracepoint fires for each CPU. */
 	if (!trace_cpuword_defer_enabled())
 		cpuword_coalesce(cpus, work);
 	for_each_cpu(cpu, cpus) {
@@ -457,7 +457,7 @@ void cpuword_defer_mask(struct cpumask *cpus, unsigned long work)
 }
 EXPORT_SYMBOL_GPL(cpuword_defer_mask);
 
-/* Who is to be called.  As the mask of smp_call_function(): not in interrupts. */
+/* The CPUs to call.  As the mask of smp_call_function(): not in interrupts. */
 static DEFINE_PER_CPU(struct cpumask, cpuword_callees);
 
 /**
@@ -493,8 +493,8 @@ EXPORT_SYMBOL_GPL(on_each_cpu_deferrable);
  * cpuword_leave - leave work to the CPUs that may do it later, and to no other
  * @work: as for cpuword_defer()
  *
- * For callers that let go of something before they have all CPUs do the work:
- * those in user mode are known to owe it, or have done it, from then on.
+ * For callers that free something before all CPUs have done the work.  From
+ * this call on, CPUs in user mode owe the work or have done it.
  *
  * Context: not in interrupts.
  */
@@ -514,9 +514,9 @@ void cpuword_leave(unsigned long work)
  * @cpu: the CPU
  *
  * The caller executes smp_mb() first, which pairs with the RMW in
- * cpuword_enter().  Then, if @cpu is in user mode, what it did in the kernel
- * before is visible to the caller, and what the caller stored before smp_mb()
- * is to @cpu from its next entry on.
+ * cpuword_enter().  Then, if @cpu is in user mode, the caller sees the stores
+ * that @cpu did in the kernel before, and from its next entry on @cpu sees the
+ * stores that the caller did before smp_mb().
  *
  * Context: any.
  * Return: true if @cpu is tracked and in user mode; always false while
@@ -543,11 +543,11 @@ static bool cpuword_wants_call(int cpu, void *info)
  * @func: the function
  * @info: its argument
  *
- * As smp_call_function() with wait, less the CPUs in user mode.  For functions
- * that are but a barrier, or that interrupt, and so wait for, sections with
- * interrupts off.  On a CPU in user mode such sections have ended, and are
- * seen to have; and the RMW of its next entry is a full barrier, after which
- * it sees what was stored before this call.
+ * As smp_call_function() with wait, without the CPUs in user mode.  For
+ * functions that are only a barrier, or that wait for sections with interrupts
+ * off by interrupting them.  On a CPU in user mode these sections have ended,
+ * and the caller sees that they have.  The RMW of its next entry is a full
+ * barrier, after which it sees the stores that came before this call.
  *
  * Context: as smp_call_function().
  */
@@ -564,12 +564,12 @@ EXPORT_SYMBOL_GPL(smp_call_function_in_kernel);
  * @cpu: the CPU
  *
  * Until cpuword_unpin() @cpu waits at its entry hook, except in NMI-like
- * entries, and what it did before is visible here.  The holder is short and
- * bounded and never waits for @cpu.
+ * entries, and its earlier stores are visible here.  The holder's section is
+ * short and bounded, and never waits for @cpu.
  *
  * Context: interrupts off.
  * Return: true if @cpu is pinned; false if it is in the kernel, is not
- * tracked, or is pinned by somebody else.
+ * tracked, or is pinned already.
  */
 bool cpuword_pin(int cpu)
 {
@@ -586,7 +586,7 @@ EXPORT_SYMBOL_GPL(cpuword_pin);
  * cpuword_unpin - let a CPU go that cpuword_pin() holds
  * @cpu: the CPU
  *
- * What the holder did is visible to @cpu once it is in the kernel.
+ * The holder's stores are visible to @cpu once it is in the kernel.
  *
  * Context: interrupts off since cpuword_pin().
  */
@@ -604,8 +604,8 @@ EXPORT_SYMBOL_GPL(cpuword_unpin);
 
 /**
  * cpuword_late_register - get a work bit for a function
- * @fn: to be run at the entry of a CPU that @fn was deferred to, once however
- *	often it was; with RCU watching and interrupts off
+ * @fn: runs at the entry of a CPU that @fn was deferred to, once for any number
+ *	of deferrals, with RCU watching and interrupts off
  *
  * Context: process, may sleep.
  * Return: the work for cpuword_defer(), 0 if none of the CPUWORD_LATE_WIDTH
@@ -637,7 +637,7 @@ static void cpuword_nop(void *info)
  * cpuword_late_unregister - give back a late work bit
  * @work: what cpuword_late_register() returned
  *
- * The caller defers @work no more.  CPUs that still owe it run it first.
+ * The caller has stopped deferring @work.  CPUs that still owe it run it first.
  *
  * Context: process, may sleep.
  */
@@ -660,8 +660,8 @@ EXPORT_SYMBOL_GPL(cpuword_late_unregister);
 /* --- Hotplug --- */
 
 /*
- * A CPU goes down, and is brought up again, in the kernel, where nobody may
- * leave it work.  So there is nothing to clean, only to check.
+ * A CPU goes down, and is brought up again, in the kernel, where deferrals are
+ * refused.  So nothing has to be cleaned, only checked.
  */
 static int cpuword_check_offline(unsigned int cpu)
 {
@@ -674,7 +674,7 @@ static int cpuword_check_offline(unsigned int cpu)
 
 /* --- Parameters --- */
 
-/* Of a value that is refused, as much as a line has room for. */
+/* The part of a refused value that fits in a line. */
 #define CPUWORD_PARAM_SHOWN	32
 
 /**
@@ -697,7 +697,7 @@ int cpuword_param(const char *name, const char *val, const char *no,
 	if (sysfs_streq(val, yes))
 		return 1;
 
-	/* Whatever it holds, it does not break the line. */
+	/* No character of the value may break the line. */
 	pr_warn("%s=%*pE is not valid; valid: %s %s\n", name,
 		min_t(int, strcspn(val, "\n"), CPUWORD_PARAM_SHOWN), val, no, yes);
 	return -EINVAL;

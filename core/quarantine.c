@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What may not be used again before every CPU has flushed its TLB, though some
- * do so only at their next entry:
+ * Memory and addresses that may not be used again before every CPU has flushed
+ * its TLB.  Some CPUs flush only at their next entry.
  *
  * - Addresses, where the flush is a hardware broadcast (HAVE_CPUWORD_TLBI).  It
  *   needs no IPI, but every CPU takes part in it.  Instead, CPUs in user mode
@@ -11,28 +11,28 @@
  * - Addresses, with CPUWORD_DEBUG: a use of a stale one faults.
  *
  * - Page tables, with CPUWORD_DEFER_TABLES: a CPU that has yet to flush may
- *   still walk what was one.
+ *   still walk the page.
  *
  * A deferred flush is a generation.  A CPU is clean up to a generation once it
- * has flushed after what that generation unmapped:
+ * has flushed after the unmapping of that generation:
  *
  * - It got an IPI, or a remote fence by the firmware: it flushed before
  *   cpuword_quarantine_flush() returned.
  *
  * - Or its CPUWORD_TLB was set, or seen set, in user mode, after the unmapping
  *   and smp_mb().  Only the CPU clears the bit, at its entry, after it has
- *   flushed.  The RMW of that entry read what set the bit, or wrote the word
- *   after it was seen; and arch_cpuword_flush_tlb_kernel() orders that write
- *   before the flush, and before the walks that follow.  So they are after the
- *   unmapping.  Whoever finds the bit clear later knows that the flush is
- *   complete, by the contract of the hook as well.
+ *   flushed.  The RMW of that entry read the write that set the bit, or wrote
+ *   the word after the bit was seen; and arch_cpuword_flush_tlb_kernel() orders
+ *   the RMW's write before the flush, and before the walks that follow.  So
+ *   both come after the unmapping.  A CPU that finds the bit clear later knows
+ *   that the flush is complete, by the contract of the hook as well.
  *
- * So a clear bit means clean up to every generation that was issued before it
- * was read.  What has been read is kept, since the next generation may set the
- * bit again.  Nothing is added to the entry hook.
+ * So a clear bit means clean up to every generation that was issued before the
+ * bit was read.  This is recorded, since the next generation may set the bit
+ * again.  Nothing is added to the entry hook.
  *
- * Where the flush is a broadcast, CPUs may not share TLB entries: one that has
- * flushed would get the entry back from one that has not.
+ * Where the flush is a broadcast, CPUs may not share TLB entries: a CPU that
+ * has flushed would get the entry back from a CPU that has not.
  */
 #define pr_fmt(fmt) "cpuword: " fmt
 
@@ -120,13 +120,13 @@ static void quarantine_flush_local(void *unused)
 static bool quarantine_defer_broadcast(void)
 {
 	/*
-	 * The unmapping is complete for those who walk page tables in hardware,
-	 * as before a broadcast.
+	 * Hardware walks of the page tables see the unmapping, as before a
+	 * broadcast.
 	 */
 	wmb();
 	cpumask_copy(&quarantine_cpus, cpu_online_mask);
 	cpuword_defer_mask(&quarantine_cpus, CPUWORD_TLB);
-	/* Nobody to spare: an IPI to each would be no better than the broadcast. */
+	/* No CPU is in user mode: IPIs would be no better than the broadcast. */
 	if (cpumask_equal(&quarantine_cpus, cpu_online_mask))
 		return false;
 
@@ -136,7 +136,7 @@ static bool quarantine_defer_broadcast(void)
 	return true;
 }
 
-/* Begin a generation.  False if nothing has been flushed, or left to anybody. */
+/* Begin a generation.  False if nothing has been flushed or deferred. */
 static bool quarantine_defer(unsigned long start, unsigned long end)
 {
 	bool deferred = false;
@@ -144,7 +144,7 @@ static bool quarantine_defer(unsigned long start, unsigned long end)
 
 	lockdep_assert_held(&quarantine_lock);
 
-	/* Bits that are clear now may be set below.  Nobody else ever owes. */
+	/* Bits that are clear now may be set below.  Other CPUs never owe. */
 	for_each_possible_cpu(cpu) {
 		if (context_tracking_enabled_cpu(cpu) && !cpuword_owes(cpu, CPUWORD_TLB))
 			quarantine_set_clean(cpu, quarantine_gen);
@@ -156,7 +156,7 @@ static bool quarantine_defer(unsigned long start, unsigned long end)
 	} else if (cpus_read_trylock()) {
 		/*
 		 * A CPU that comes up uses the page tables before it is online
-		 * and can get an IPI.  Try only: this may be called by who
+		 * and can get an IPI.  Only try: the caller may be the one that
 		 * brings it up.
 		 */
 		deferred = quarantine_defer_broadcast();
@@ -199,7 +199,7 @@ u64 cpuword_quarantine_flush(unsigned long start, unsigned long end)
 
 /**
  * cpuword_quarantine_clean - has every CPU flushed?
- * @gen: what cpuword_quarantine_flush() returned
+ * @gen: the generation that cpuword_quarantine_flush() returned
  *
  * Context: any.
  * Return: true if no CPU has a translation of the range any more.
@@ -243,9 +243,9 @@ static void quarantine_free_clean_tables(void)
  * The range may be mapped again at once, by leaves of another size, so no CPU
  * may be able to cache any translation of it before its entry hook.
  *
- * Pages stay until a later call, or reclaim, finds that they are clean.  At most
- * CPUWORD_QUARANTINE_TABLES do, then every CPU gets an IPI.  So few are not
- * worth one when memory is short.
+ * Pages stay until a later call, or reclaim, finds that they are clean.  If
+ * more than CPUWORD_QUARANTINE_TABLES stay, every CPU gets an IPI.  Reclaim
+ * sends none: fewer pages are not worth it.
  *
  * Context: process, may sleep.
  */
@@ -266,8 +266,9 @@ void cpuword_quarantine_tables(unsigned long start, unsigned long end,
 	quarantine_free_clean_tables();
 	if (quarantine_nr_tables > CPUWORD_QUARANTINE_TABLES) {
 		/*
-		 * Who owes a flush, of other ranges too, does it at the entry
-		 * of the IPI: a remote fence by firmware would not do.
+		 * A CPU that owes a flush, of other ranges too, does it when
+		 * the IPI enters the kernel.  A remote fence by firmware does
+		 * not enter it.
 		 */
 		flush_tlb_kernel_range(start, end);
 		for_each_possible_cpu(cpu)
@@ -295,7 +296,7 @@ static unsigned long quarantine_tables_scan(struct shrinker *shrink,
 	before -= quarantine_nr_tables;
 	mutex_unlock(&quarantine_lock);
 
-	/* Those that stay are not clean: it is no use to ask again. */
+	/* The tables that stay are not clean: do not ask again. */
 	return before ?: SHRINK_STOP;
 }
 
@@ -347,7 +348,7 @@ static int __init cpuword_quarantine_init(void)
 {
 	struct dentry *dir = debugfs_lookup("cpuword", NULL);
 
-	/* That would leave no bit, and nothing to tell when it has been done. */
+	/* Implicit work sets no bit, so nothing would tell when it is done. */
 	BUILD_BUG_ON(arch_cpuword_implicit(CPUWORD_CTX_USER) & CPUWORD_TLB);
 
 	debugfs_create_file("quarantine", 0444, dir, NULL, &cpuword_quarantine_fops);

@@ -62,8 +62,8 @@ static __always_inline bool cpuword_is_user(atomic_long_t *w)
  * cpuword_try_defer - leave work in a word
  * @w: the word
  * @work: the bits
- * @accepts: what a context may defer
- * @implicit: what the entry from a context does anyway
+ * @accepts: returns the work that a context may defer
+ * @implicit: returns the work that every entry from a context does
  * @seen: where to store the word that decided, for statistics
  *
  * The caller has made its change and then executed smp_mb(), which pairs with
@@ -112,7 +112,7 @@ cpuword_try_defer(atomic_long_t *w, unsigned long work,
  * cpuword_try_pin - hold a CPU out of the kernel
  * @w: the word
  *
- * Fully ordered on success: what that CPU did before the EQS is visible here
+ * Fully ordered on success: that CPU's stores before the EQS are visible here
  * (pairs with the release in cpuword_exit()).
  *
  * Return: true if the word was in an EQS and unpinned.
@@ -135,7 +135,7 @@ static __always_inline bool cpuword_try_pin(atomic_long_t *w)
  * cpuword_drop_pin - let a pinned CPU go
  * @w: the word
  *
- * Release: what the holder did is visible to that CPU after its entry (pairs
+ * Release: the holder's stores are visible to that CPU after its entry (pairs
  * with the RMW that re-enters in cpuword_wait_pin(), or with the next one).
  */
 static __always_inline void cpuword_drop_pin(atomic_long_t *w)

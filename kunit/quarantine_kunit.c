@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is held back until every CPU has flushed it: addresses by vmalloc, and
- * page tables.
+ * Addresses of vmalloc, and page tables, that are held back until every CPU has
+ * flushed.
  *
  * To see that nothing was broadcast, a test takes the bit out of the word of a
- * CPU in user mode, so that its entry does not flush, and has it look: then the
- * translation is still there.
+ * CPU in user mode, so that its entry does not flush, and has it access the
+ * address: then the translation is still there.
  */
 #include <kunit/test.h>
 #include <linux/completion.h>
@@ -124,7 +124,7 @@ static struct vrange *range_open_broadcast(struct kunit *test)
 /* Everything has been flushed on every CPU. */
 static void range_expect_flushed(struct kunit *test, struct vrange *r)
 {
-	/* Without an IPI the hook does not run: what a CPU owes it goes on owing. */
+	/* Without an IPI the hook does not run, and the CPU still owes the work. */
 	if (!arch_strict_flush_interrupts()) {
 		KUNIT_EXPECT_EQ(test, cpuword_user_interrupts(r->user), r->interrupts);
 		atomic_long_andnot(CPUWORD_TLB, cpuword_of(r->user->cpu));
@@ -346,8 +346,8 @@ static void cpus_may_take_turns(struct kunit *test)
 }
 
 /*
- * Not each time is there a broadcast of somebody else's in between: when a task
- * ends, its ASID is flushed, which to QEMU is everything.
+ * A broadcast of another caller may come in between, but not each time: when a
+ * task ends, its ASID is flushed, and QEMU flushes everything then.
  */
 #define BROADCASTS_OF_OTHERS	2
 
@@ -587,7 +587,7 @@ static void memory_pressure_releases_what_is_held(struct kunit *test)
 	reinit_completion(&watch->purged);
 	watch->released = false;
 	drop_slab();
-	/* What else it frees is purged as well, before or after. */
+	/* Other areas that it frees are purged as well, before or after. */
 	while (!READ_ONCE(watch->released))
 		KUNIT_ASSERT_NE(test, wait_for_completion_timeout(&watch->purged,
 								  WAIT_JIFFIES), 0);

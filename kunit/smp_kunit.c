@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One CPU enters and leaves, all the others defer, coalesce and pin: on a word
- * of the test's own, but for real.
+ * One CPU enters and leaves, all the others defer, coalesce and pin, on a word
+ * of the test's own.
  */
 #include <kunit/test.h>
 #include <linux/cpumask.h>

@@ -29,7 +29,7 @@
 
 #define PROGRAM		"/cpuword_user_spin"
 #define WAIT_JIFFIES	(20 * HZ)
-/* Of a task: so many, and what was sent to its CPU before has arrived. */
+/* After this many rounds of a task, earlier IPIs to its CPU have arrived. */
 #define ROUNDS		1000
 
 /* By CPU: a task finds its own by where it runs, and it is bound there. */
@@ -271,7 +271,7 @@ void cpuword_user_enter(struct kunit *test, struct cpuword_user *user,
  * Waits until the task has gone on spinning: an emulated CPU that its host does
  * not run has yet to take what was sent to it.
  *
- * Return: what /proc/stat adds up, every interrupt and IPI.
+ * Return: the sum in /proc/stat, of every interrupt and IPI.
  */
 u64 cpuword_user_interrupts(struct cpuword_user *user)
 {
@@ -286,11 +286,11 @@ u64 cpuword_user_interrupts(struct cpuword_user *user)
 }
 
 /**
- * cpuword_user_quiet - let pass what the start of a task has left behind
+ * cpuword_user_quiet - wait until the start of a task causes no interrupts
  * @user: the task
  *
- * Return: cpuword_user_interrupts(), which stays like that until somebody
- * interrupts the task.
+ * Return: cpuword_user_interrupts(), which does not change until the task is
+ * interrupted.
  */
 u64 cpuword_user_quiet(struct cpuword_user *user)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the torture test needs of the kernel and a module has no access to: the
- * kernel's page tables, its TLB flushes, and NMIs.
+ * Access for the torture test to parts of the kernel that a module cannot
+ * reach: its page tables, its TLB flushes, and NMIs.
  */
 #include <linux/cacheflush.h>
 #include <linux/cpuword.h>
@@ -126,7 +126,7 @@ void cpuword_torture_nmi_stop(void)
 	unsigned long end = jiffies + HZ;
 	int cpu;
 
-	/* Or nobody would know those that are still under way. */
+	/* NMIs that are still under way must find their handler. */
 	for_each_online_cpu(cpu)
 		while (atomic_read(per_cpu_ptr(&nmis_sent, cpu)) && time_before(jiffies, end))
 			msleep(20);

@@ -246,7 +246,7 @@ static void remap(struct window *w, struct torture_random_state *rand)
 			cpuword_torture_flush_strict(w->addr);
 		begin(&w->gen, gen + 1);
 		WARN_ON_ONCE(!cpuword_torture_map(w->addr, next_page(w, gen + 1, rand)));
-		/* Who has an old translation owes a flush; the others have none. */
+		/* A CPU with an old translation owes a flush; others have none. */
 	} else {
 		gen += direct ? 2 : 1;
 		begin(&w->gen, gen);

@@ -70,8 +70,8 @@ static __always_inline unsigned long arch_cpuword_accepts(enum cpuword_ctx ctx)
  * arch_cpuword_implicit - the work that every entry does anyway
  * @ctx: USER, IDLE or GUEST
  *
- * Only what is done after the word has changed counts: what the hardware does
- * before may be followed by a change that is found deferrable.
+ * Only work that is done after the word has changed counts: after earlier work
+ * of the hardware, and before the word changes, a sender may defer a change.
  *
  * Return: bits of arch_cpuword_accepts(@ctx), deferred without a bit.
  */
@@ -87,11 +87,11 @@ static __always_inline unsigned long arch_cpuword_implicit(enum cpuword_ctx ctx)
 /**
  * arch_cpuword_huge_deferrable - may user mode keep a huge translation?
  *
- * When the leaf has been unmapped, and small ones may be mapped in its place, to
- * other memory.  Not if a CPU in user mode can cache one of these beside the huge
- * one, unless the architecture says what happens then.
+ * The huge leaf has been unmapped, and small leaves may be mapped in its place,
+ * to other memory.  User mode may keep the huge translation if it cannot cache
+ * a small one beside it, or if the architecture defines what happens then.
  *
- * Return: true if so, also where no such flush is deferred.
+ * Return: true if it may, also where no flush of that kind is deferred.
  */
 static __always_inline bool arch_cpuword_huge_deferrable(void)
 {

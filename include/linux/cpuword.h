@@ -62,8 +62,8 @@ static inline bool cpuword_module_noinstr(const void *addr, size_t len)
  * @len: how many bytes of it, all that are patched
  *
  * Not in the danger zone: text that runs between the switch to kernel mode
- * and the entry hook, or after the exit hook, would run unsynchronised.  That
- * is noinstr; modules have such text too, as idle drivers.
+ * and the entry hook, or after the exit hook, would run unsynchronised.  This
+ * text is noinstr.  Modules have noinstr text too, for example idle drivers.
  *
  * Return: true if CPUWORD_ISYNC may be deferred for all of the range.
  */

@@ -46,8 +46,8 @@ static __always_inline int ct_rcu_watching_cpu_acquire(int cpu)
 }
 
 /*
- * What must hold of the own word, before an exit or after an entry: the context,
- * that RCU watches, and that there is none of @bits, which are done by then.
+ * Checks this CPU's word, before an exit or after an entry: the context is
+ * @ctx, RCU watches, and none of @bits is set, since that work is done by then.
  */
 static __always_inline void ct_state_check(unsigned long ctx, unsigned long bits)
 {
@@ -156,7 +156,7 @@ static __always_inline unsigned long ct_state_inc(int incby)
 
 /*
  * A CPU that is not tracked changes context with RCU watching: it never reads
- * as an EQS, nobody else writes its word, and an NMI leaves it alone.
+ * as an EQS, no other CPU writes its word, and an NMI does not change it.
  */
 static __always_inline void ct_state_add(int state)
 {

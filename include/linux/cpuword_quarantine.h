@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Quarantine: what may not be used again before every CPU has flushed it, and
- * some CPUs do so only at their next entry into the kernel.
+ * Quarantine: memory and addresses that may not be used again before every CPU
+ * has flushed.  Some CPUs flush only at their next entry into the kernel.
  */
 #ifndef _LINUX_CPUWORD_QUARANTINE_H
 #define _LINUX_CPUWORD_QUARANTINE_H
@@ -11,13 +11,13 @@
 #include <linux/sizes.h>
 #include <linux/types.h>
 
-/* Pages of page tables that are held, and not yet an IPI sent for them. */
+/* Above this many pages of page tables every CPU gets an IPI. */
 #define CPUWORD_QUARANTINE_TABLES	(SZ_4M >> PAGE_SHIFT)
 
 /**
  * cpuword_holds_tables - are page tables put into quarantine?
  *
- * Not if no CPU is tracked: then there is nobody to spare.
+ * They are not if no CPU is tracked, since then no CPU defers.
  *
  * Return: true if cpuword_quarantine_tables() is to be called.
  */

@@ -180,8 +180,8 @@ static __always_inline unsigned long cpuword_wait_pin(atomic_long_t *w,
  * @ctx: the context being entered
  *
  * In KERNEL the word holds no work and no pin and nobody else may write it,
- * so a plain store does.  Release: whoever sees the EQS sees all that this
- * CPU did before it (pairs with RCU's acquire load, with the acquire in
+ * so a plain store is enough.  Release: a CPU that sees the EQS sees all that
+ * this CPU did before it (pairs with RCU's acquire load, with the acquire in
  * cpuword_defer() and with the cmpxchg in cpuword_pin()).
  *
  * Not a full barrier: "store a flag; smp_mb(); read KERNEL here; so that CPU

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The word's user transitions, in assembly: beside the switch of CR3, so that
- * what runs in the kernel while the word still says USER is a handful of
- * instructions of .entry.text.
+ * only a few instructions of .entry.text run in the kernel while the word still
+ * says USER.
  *
  * Included by calling.h.  Interrupts are off, and GS is the kernel's.  With PTI
  * the user page tables map the words: on entry the word changes before CR3
  * does, on exit after it.  C goes on in ct_user_entered(), and begins with
  * ct_user_leaving().  NMIs keep the context; they count in ct_nmi_enter().
  *
- * What is here runs where a CPU's bugs are not mitigated yet, or no more.  It
- * has no RET, no CALL and no indirect branch, and with the user's CR3 it uses
- * nothing but the word.  After a SWAPGS that a mispredicted branch leads to,
- * FENCE_SWAPGS_USER_ENTRY comes first: there GS may be the user's.
+ * These macros run before the CPU's bugs are mitigated on entry, and after that
+ * ends on exit.  They have no RET, no CALL and no indirect branch, and with the
+ * user's CR3 they use only the word.  After a SWAPGS that a mispredicted branch
+ * can reach, FENCE_SWAPGS_USER_ENTRY comes first: there GS may be the user's.
  *
- * On a system without a tracked CPU the alternatives jump past all that, and
- * the word is left alone.  With PTI that is a jump which there would not be
- * without CONFIG_CPUWORD_ASM_ENTRY.
+ * On a system without a tracked CPU the alternatives jump past the macros, and
+ * the word does not change.  With PTI this jump is one more than without
+ * CONFIG_CPUWORD_ASM_ENTRY.
  */
 
 #ifdef CONFIG_CPUWORD_ASM_ENTRY
@@ -32,7 +32,7 @@
 
 /*
  * As cpuword_exit(), a release, if ct_user_leaving() said so: an NMI that came
- * from user mode has left the word USER.  Nobody else may write the word now,
+ * from user mode has left the word USER.  No other CPU may write the word now,
  * so the addition needs no lock.
  */
 .macro CPUWORD_EXIT scratch_reg:req
@@ -44,8 +44,8 @@
 .endm
 
 /*
- * A CR3 write that leaves out NOFLUSH is the flush which the word asks for, but
- * for the other ASIDs: arch_cpuword_entry_did() marks them.  It serialises, too.
+ * A CR3 write without NOFLUSH is the flush that the word asks for, except of
+ * the other ASIDs, which arch_cpuword_entry_did() marks.  It serialises, too.
  */
 .macro ENTER_FROM_USER scratch_reg:req
 	ALTERNATIVE_2 "jmp .Lend_\@", "jmp .Lcr3_\@", X86_FEATURE_PTI, \

@@ -38,8 +38,8 @@ static __always_inline unsigned long arch_cpuword_accepts(enum cpuword_ctx ctx)
 #define arch_cpuword_accepts arch_cpuword_accepts
 
 /*
- * The privileged architecture allows a TLB both sizes: until the sfence.vma it is
- * unpredictable which one is used, and nothing else is.
+ * The privileged architecture allows a TLB to hold both sizes.  Until the
+ * sfence.vma it uses one of them, and only which one is unpredictable.
  */
 static __always_inline bool arch_cpuword_huge_deferrable(void)
 {

@@ -82,13 +82,14 @@ static __always_inline unsigned long arch_cpuword_accepts(enum cpuword_ctx ctx)
 #define arch_cpuword_accepts arch_cpuword_accepts
 
 /*
- * What a TLB does that has two sizes of an address, of different memory, is
- * undefined: on some CPUs, a machine check.  With PTI user mode has no kernel
- * page tables to fill it from, and the entry's write of CR3 is the flush.
+ * The behaviour of a TLB that holds two sizes of an address, of different
+ * memory, is undefined; on some CPUs it is a machine check.  With PTI user mode
+ * has no kernel page tables to fill the TLB from, and the entry's write of CR3
+ * flushes.
  *
  * NMIs and the exit by way of the ESPFIX stack load the kernel's CR3 before they
- * have flushed.  They use no such address, and where speculation does, it finds
- * the huge translation: that is one of data, and no walk is made beside it.
+ * have flushed.  They use no address of this kind.  Speculation may use one: it
+ * then finds the huge translation, which is of data, and makes no walk.
  */
 static __always_inline bool arch_cpuword_huge_deferrable(void)
 {

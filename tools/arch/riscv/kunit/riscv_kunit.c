@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What riscv defers, and what it does not, whether it asks the firmware for
- * remote fences or sends IPIs.
+ * riscv's callers that defer, and those that do not, both where the firmware
+ * does remote fences and where Linux sends IPIs.
  *
  * Tasks spin in user mode on all isolated CPUs.  With nohz_full= for all CPUs
- * but one there is nobody else to send a deferred fence to, so that none at all
- * may be sent.
+ * except one, no other CPU could be sent a deferred fence, so none at all may
+ * be sent.
  */
 #include <kunit/test.h>
 #include <linux/cacheflush.h>
@@ -227,7 +227,7 @@ static void vmalloc_permissions_are_deferred(struct kunit *test)
 	begin(test, sent);
 	KUNIT_EXPECT_EQ(test, set_memory_ro((unsigned long)addr, 1), 0);
 	expect_deferred(test, sent, CPUWORD_TLB);
-	/* What the CPU could write to is in its TLB no more. */
+	/* The writable translations are no longer in the TLB. */
 	for_each_cpu(cpu, &sent->cpus) {
 		KUNIT_EXPECT_NE(test, on_cpu(test, sent->users[cpu], write_to, addr), 0);
 		KUNIT_EXPECT_NE(test, on_cpu(test, sent->users[cpu], write_to, alias), 0);
@@ -412,7 +412,7 @@ static noinline notrace void probed(void)
 	asm volatile("addi zero, zero, 1");
 }
 
-/* It is, in that mapping: what a probe that is not armed yet has copied. */
+/* A probe that is not armed yet has copied its instruction to a slot. */
 static void slot_of_a_kprobe_is_deferred(struct kunit *test)
 {
 	struct sent *sent = start(test);

@@ -81,7 +81,7 @@ static void change_of_memory_type_is_strict(struct kunit *test)
 
 /* --- Aliases --- */
 
-/* Of small leaves alone, but for what others may have freed before. */
+/* Of small leaves only, except for areas that others freed before. */
 static void purge_small_leaves(void)
 {
 	vfree(vmalloc(PAGE_SIZE));
