@@ -7,7 +7,7 @@
  *
  * Weakened: stale: core.c: if (unlikely(!cpuword_user_owes(cpuword_of(cpu), bits))) -> if (0)
  * Weakened: stale: word.h: (word & (CPUWORD_WATCHING | CPUWORD_CTX_MASK | bits)) -> (word & (CPUWORD_CTX_MASK | bits))
- * Weakened: stale under tso: core.c: smp_mb(); /* What is traced is traced CPU by CPU. -> /*
+ * Weakened: stale under tso: core.c: smp_mb(); /* The tracepoint fires for each CPU. -> /*
  */
 #define WORK_1 CPUWORD_TLB
 #include "model.h"
