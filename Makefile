@@ -46,7 +46,7 @@ noise_args = $(if $(LOAD),--load "$(LOAD)") $(if $(COUNT),--count "$(COUNT)") \
 test_args = --kernel $(KERNEL) --jobs $(JOBS) $(if $(ONLY),--only "$(ONLY)")
 
 .PHONY: help setup tree kunit demo noise bench litmus model dangerzone mutants \
-	selftests torture test test-long port-check apply clean
+	selftests torture checks test test-long port-check apply clean
 help: ## list the targets
 	@$(if $(MAKECMDGOALS),,printf 'To start with: make demo, make test\n\n')
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -109,6 +109,10 @@ selftests: ## run the kernel's own tests on ARCH, on the stock kernel and on our
 torture: ## run rcutorture, and a torture test of the word, on ARCH (or all)
 	@tools/setup.sh $(if $(filter all,$(ARCH)),$(ARCHES),$(ARCH))
 	@tools/cpuword torture $(run_args) $(if $(SECONDS),--seconds "$(SECONDS)")
+
+checks: ## run the kernel's own checks, and ours of the tools
+	@tools/setup.sh $(ARCHES) checks
+	@tools/cpuword checks --kernel $(KERNEL) --jobs $(JOBS)
 
 test: ## run what a change is likely to break; CI runs this
 	@tools/setup.sh $(ARCHES)

@@ -6,6 +6,7 @@
 #   tools/setup.sh noise	what `make noise` needs, on any machine
 #   tools/setup.sh litmus	herd7, into build/tools/herd
 #   tools/setup.sh model	cbmc, into build/tools/cbmc, and little else
+#   tools/setup.sh checks	shellcheck and mypy
 #   tools/setup.sh clang	clang, beside GCC
 #   tools/setup.sh selftests	a C library and libgcc for 32-bit x86 programs
 #   tools/setup.sh apply	what `make apply` needs, on any machine
@@ -107,7 +108,7 @@ need_arch() { # architecture
 	local kind arguments
 
 	[ -d "tools/arch/$1" ] ||
-		die "$1 is not supported; valid: ${arches[*]} clang litmus model selftests; alone: noise apply bare"
+		die "$1 is not supported; valid: ${arches[*]} checks clang litmus model selftests; alone: noise apply bare"
 	[ -e "tools/arch/$1/packages" ] || return 0
 	while read -r kind arguments; do
 		case $kind in
@@ -133,6 +134,8 @@ need_kernel() { # architecture or litmus, model, selftests...
 	need_file /usr/src/linux-source-$kernel.tar.xz linux-source-$kernel
 	for arch in "$@"; do
 		case $arch in
+		checks)	need_command shellcheck shellcheck
+			need_command mypy mypy ;;
 		clang)	need_command clang clang ;;
 		litmus)	need_herd ;;
 		model)	need_cbmc ;;
@@ -145,7 +148,7 @@ need_kernel() { # architecture or litmus, model, selftests...
 }
 
 find_missing() {
-	packages=() qemu_packages=() herd_missing= cbmc_missing=
+	packages=() qemu_packages=() herd_missing="" cbmc_missing=""
 	need_command python3 python3
 	case $* in
 	apply)	need_command patch patch ;;
@@ -328,7 +331,8 @@ split_packages() {
 		plan -t "$backports" "${from_backports[@]}" ||
 		die "apt cannot install ${packages[*]}: $reason"
 	for name in "${from_backports[@]}"; do
-		packages=($(printf '%s\n' "${packages[@]}" | grep -vx "$name"))
+		mapfile -t packages < <(printf '%s\n' "${packages[@]}" |
+			grep -vx "$name")
 	done
 }
 
@@ -358,7 +362,7 @@ unread() {
 }
 
 install_missing() { # what find_missing() was given
-	local name qemu_options unread= unknown=() from_backports
+	local name qemu_options unread="" unknown=() from_backports
 
 	logged "updating apt's lists" apt_get update \
 		-o APT::Update::Error-Mode=any || {

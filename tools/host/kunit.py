@@ -10,7 +10,7 @@ from host.common import LOGS
 from host.kernel import BUILT, Kernel, just_built
 from host.machine import accelerator
 from host.results import (EXPECTATION, EXPECTATIONS_SHOWN, SPLATS_SHOWN, Result,
-                          count, splats)
+                          count, kernel_parser, splats, totals)
 
 # Seconds that one boot with all its suites may take.
 TIMEOUT = 300
@@ -45,10 +45,8 @@ def run_variant(kernel, variant_name, timeout, echo, only=""):
     result = Result(f"{kernel.arch}/{variant_name}")
     base = LOGS / f"kunit-{kernel.arch}-{variant_name}"
     log = base.with_suffix(".log")
-    report = base.with_suffix(".json")
-    for old in (log, report):
-        old.unlink(missing_ok=True)
-    options = [f"--timeout={timeout}", f"--json={report}"]
+    log.unlink(missing_ok=True)
+    options = [f"--timeout={timeout}"]
     if arch.machine:
         # The last -cpu and -m on QEMU's command line are the ones it uses.
         machine = f"-machine {variant.machine} " if variant.machine else ""
@@ -68,7 +66,6 @@ def run_variant(kernel, variant_name, timeout, echo, only=""):
                            timeout=timeout + 60, echo=echo)
     result.seconds = time.monotonic() - started
     trouble = result.trouble
-    count(result, report)
     console = base.with_suffix(".console.log")
     text = ""
     try:
@@ -76,6 +73,10 @@ def run_variant(kernel, variant_name, timeout, echo, only=""):
         text = console.read_text(errors="replace")
     except FileNotFoundError:
         trouble.append("no kernel was started")
+    parser, _ = kernel_parser(kernel.linux)
+    count(result, parser.parse_run_tests(text.split("\n")))
+    if not result.passed + result.failed:
+        trouble.append("no test ran")
     for unmet in EXPECTATION.findall(text)[:EXPECTATIONS_SHOWN]:
         trouble += unmet.splitlines()
     found = splats(text)
@@ -94,7 +95,7 @@ def run_variant(kernel, variant_name, timeout, echo, only=""):
         print(f"  {line}")
     if trouble:
         print(f"  see {log} and {console}")
-    print(f"{result.name}: {result.totals()}", flush=True)
+    print(f"{result.name}: {totals(result)}", flush=True)
     return result
 
 

@@ -82,14 +82,14 @@ class Noticed(unittest.TestCase):
 
     def test_litmus(self):
         self.assertEqual(mutants.of_litmus(
-            "defer  Never  Sometimes  0.1  FAILED\n"
-            "sync   Never  Never      0.1\n"
-            "walk   Never  no answer  0.1  FAILED\n"), [("defer", "Sometimes")])
+            "# defer  Never  Sometimes  0.1  FAILED\n"
+            "# sync   Never  Never      0.1\n"
+            "# walk   Never  no answer  0.1  FAILED\n"), [("defer", "Sometimes")])
 
     def test_model(self):
         self.assertEqual(mutants.of_model(
-            "defer  sc  32  4  0.1  violates lost  FAILED\n"
-            "pin    tso  32  4  0.1  no answer in 300 seconds  FAILED\n"),
+            "# defer  sc  32  4  0.1  violates lost  FAILED\n"
+            "# pin    tso  32  4  0.1  no answer in 300 seconds  FAILED\n"),
             [("defer", "sc", "lost")])
 
     def test_kunit(self):
@@ -102,8 +102,11 @@ class Noticed(unittest.TestCase):
             "  the kernel reported: Kernel panic - IO-APIC + timer\n"), [])
 
     def test_dangerzone(self):
-        self.assertEqual(mutants.of_dangerzone("FAIL call foo\nok\n"),
-                         ["call foo"])
+        self.assertEqual(mutants.of_dangerzone(
+            "  ok 1 entry foo\n"
+            "  # entry bar: 1 finding\n"
+            "  not ok 2 entry bar\n"
+            "not ok 1 x86_64\n"), ["entry bar: 1 finding"])
 
 
 class OwnMutants(unittest.TestCase):

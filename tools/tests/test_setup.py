@@ -66,8 +66,8 @@ class Setup(unittest.TestCase):
             with self.subTest(args):
                 self.assertEqual(
                     self.refused(*args),
-                    f"{name} is not supported; valid: other um x86_64 clang "
-                    "litmus model selftests; alone: noise apply bare")
+                    f"{name} is not supported; valid: other um x86_64 checks "
+                    "clang litmus model selftests; alone: noise apply bare")
 
     def test_an_architectures_packages(self):
         self.assertIn("gcc-other", self.refused("other"))

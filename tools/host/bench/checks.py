@@ -25,15 +25,8 @@ STOCK_RECEIVES = 5000
 
 
 class Checks:
-    def __init__(self):
-        self.passed = self.failed = 0
-
-    def expect(self, condition, what):
-        if condition:
-            self.passed += 1
-        else:
-            self.failed += 1
-            print(f"FAILED: {what}")
+    def __init__(self, tests):
+        self.expect = tests.check
 
     def getpid(self, results, arch):
         for setting in ("off", "on"):
@@ -45,30 +38,30 @@ class Checks:
                 else:
                     limit = stock + HOUSEKEEPING_MAY_COST
                 n = results[setting][cpu]
-                self.expect(n <= limit,
-                            f"getpid on the {cpu} CPU, deferral {setting}: {n} "
-                            f"instructions, at most {limit:.2f} expected")
+                self.expect(f"getpid/{cpu}/{setting}", n <= limit,
+                            f"{n} instructions, at most {limit:.2f} expected")
 
     def entry(self, results):
         for setting in ("off", "on"):
             for row, stock in results.get("stock", {}).items():
                 # With deferral on there are no interrupts to count.
                 n = results[setting].get(row, 0 if setting == "on" else None)
-                self.expect(n is not None and n <= stock,
-                            f"{row}, deferral {setting}: {n} instructions, at "
-                            f"most the stock kernel's {stock} expected")
+                self.expect(f"entry/{row}/{setting}",
+                            n is not None and n <= stock,
+                            f"{n} instructions, at most the stock kernel's "
+                            f"{stock} expected")
         on = results["on"]
         for pti, limit in FLUSH_MAY_COST.items():
             plain = on.get(f"system call{pti}")
             pending = on.get(f"system call, TLB pending{pti}")
-            self.expect(plain and pending and pending - plain <= limit,
-                        f"a system call{pti} with a TLB flush pending takes "
-                        f"{pending} instructions, without {plain}; at most "
+            self.expect(f"entry/system call{pti}/tlb flush pending",
+                        plain and pending and pending - plain <= limit,
+                        f"{pending} instructions, {plain} without; at most "
                         f"{limit} more expected")
 
     def broadcast(self, results, arch):
         size = max(results)
-        for name, what in OPERATIONS.items():
+        for name in OPERATIONS:
             if name in MACHINES[arch].bench.no_ipi:
                 continue
             runs = results[size][name]
@@ -76,50 +69,55 @@ class Checks:
             ipi = runs.get("stock") or runs["off"]
             on = runs["on"]
             if not (ipi["broadcasts"] and on["broadcasts"]):
-                self.expect(False, f"{what}: nothing was broadcast")
+                self.expect(f"broadcast/{name}", False,
+                            "nothing was broadcast")
                 continue
             share = on["broadcast_instructions"] / ipi["broadcast_instructions"]
-            self.expect(share <= BROADCAST_MAY_COST,
-                        f"{what}, {size} CPUs: a deferred broadcast is "
-                        f"{share:.2f} of the instructions of an IPI broadcast, "
-                        f"at most {BROADCAST_MAY_COST:.2f} expected")
+            self.expect(f"broadcast/{name}/instructions",
+                        share <= BROADCAST_MAY_COST,
+                        f"to {size} CPUs, deferred, {share:.2f} of those of an "
+                        f"IPI broadcast; at most {BROADCAST_MAY_COST:.2f} "
+                        "expected")
             others = size - 1
-            self.expect(ipi["broadcast_atomics"] >= others,
-                        f"{what}: an IPI broadcast was seen to take "
-                        f"{ipi['broadcast_atomics']:.0f} atomics only: are all "
-                        "counted?")
-            self.expect(on["broadcast_atomics"] <= OWN_ATOMICS,
-                        f"{what}, {size} CPUs: a deferred broadcast takes "
-                        f"{on['broadcast_atomics']:.0f} atomics, at most "
-                        f"{OWN_ATOMICS} of its own expected")
+            self.expect(f"broadcast/{name}/atomics counted",
+                        ipi["broadcast_atomics"] >= others,
+                        f"an IPI broadcast to {size} CPUs was seen to take "
+                        f"{ipi['broadcast_atomics']:.0f} only")
+            self.expect(f"broadcast/{name}/atomics",
+                        on["broadcast_atomics"] <= OWN_ATOMICS,
+                        f"{on['broadcast_atomics']:.0f} to {size} CPUs, "
+                        f"deferred; at most {OWN_ATOMICS} of its own expected")
             if name != "flip":
                 continue
             # A CPU that is in the kernel for a moment refuses, and its bit is
             # to be set anew afterwards.
             deferred = on["coalesced"] + on["accepted"]
-            self.expect(deferred >= 0.98 * others * on["broadcasts"],
-                        f"{what}: {deferred:.0f} deferrals for "
-                        f"{on['broadcasts']:.0f} broadcasts to {others} CPUs")
-            self.expect(on["coalesced"] >= 0.9 * deferred,
-                        f"{what}: only {on['coalesced']:.0f} of "
-                        f"{deferred:.0f} deferrals found their bit set")
+            self.expect(f"broadcast/{name}/deferred",
+                        deferred >= 0.98 * others * on["broadcasts"],
+                        f"{deferred:.0f} deferrals for {on['broadcasts']:.0f} "
+                        f"broadcasts to {others} CPUs")
+            self.expect(f"broadcast/{name}/coalesced",
+                        on["coalesced"] >= 0.9 * deferred,
+                        f"only {on['coalesced']:.0f} of {deferred:.0f} "
+                        "deferrals found their bit set")
 
     def sources(self, results):
         for cpu in next(iter(results["stock"].values()))["cpus"]:
             stock = sum(load["deferrable"][cpu]
                         for load in results["stock"].values())
-            self.expect(stock >= STOCK_RECEIVES,
-                        f"CPU {cpu} of the stock kernel receives {stock} IPIs "
-                        f"that may be deferred; {STOCK_RECEIVES} expected")
+            self.expect(f"sources/cpu{cpu}/stock", stock >= STOCK_RECEIVES,
+                        f"it receives {stock} IPIs that may be deferred; "
+                        f"{STOCK_RECEIVES} expected")
             for name, load in results["on"].items():
-                self.expect(not load["deferrable"][cpu],
-                            f"CPU {cpu} receives {load['deferrable'][cpu]} IPIs "
-                            f"that may be deferred, with deferral on ({name})")
+                self.expect(f"sources/cpu{cpu}/{name}",
+                            not load["deferrable"][cpu],
+                            f"with deferral on it receives "
+                            f"{load['deferrable'][cpu]} IPIs that may be "
+                            "deferred")
 
 
-def check(data):
-    """Prints what is not as it should be; returns the exit status."""
-    checks = Checks()
+def check(data, tests):
+    checks = Checks(tests)
     if "getpid" in data:
         checks.getpid(data["getpid"], data["arch"])
     if "entry" in data:
@@ -128,5 +126,3 @@ def check(data):
         checks.broadcast(data["broadcast"], data["arch"])
     if "sources" in data:
         checks.sources(data["sources"])
-    print(f"{checks.passed} passed, {checks.failed} failed")
-    return 1 if checks.failed else 0

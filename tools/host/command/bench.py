@@ -26,6 +26,7 @@ from host.bench.report import getpid_text, report
 from host.common import BUILD, die
 from host.kernel import build_kernel
 from host.plugin import qemu_version
+from host.results import Tests
 from host.arch import MACHINES
 
 PARTS = ["getpid", "entry", "broadcast", "sources", "grace"]
@@ -41,7 +42,7 @@ def merge(into, more):
 
 
 def bench(name, args):
-    """Measures one architecture; returns the exit status of its check."""
+    """Measures one architecture; returns the figures."""
     arch = MACHINES[name]
     data = {"arch": name, "command": shlex.join(["tools/cpuword", "bench",
                                                  *sys.argv[1:]]),
@@ -95,7 +96,7 @@ def bench(name, args):
     print(f"in {base.with_suffix('.json')} and .rst; took "
           + ", ".join(f"{common.elapsed(s)} for {part}"
                       for part, s in data["seconds"].items()))
-    return check(data) if args.check else 0
+    return data
 
 
 def parts(text):
@@ -139,4 +140,11 @@ def main():
                         tree, append=args.append)
         print("\n" + "\n".join(getpid_text(measure_getpid(kernel, "image"))))
         return 0
-    return max([bench(name, args) for name in names])
+    figures = {name: bench(name, args) for name in names}
+    if not args.check:
+        return 0
+    tests = Tests(len(names))
+    for name, data in figures.items():
+        with tests.group(name) as group:
+            check(data, group)
+    return tests.end()

@@ -3,13 +3,13 @@
 from user mode and the entry hook, and between the exit hook and user mode."""
 
 import fnmatch
-import sys
 from pathlib import Path
 
 from host import command_line, common, lookup
 from host.arch import FOLDERS, MACHINES
 from host.common import ROOT, die
 from host.kernel import build_kernel
+from host.results import Tests
 from host.zone import selftest
 from host.zone.image import BadImage, open_image
 from host.zone.isa import KERNEL_MODE, UNKNOWN
@@ -110,9 +110,9 @@ class Report:
         for address in sorted(users):
             function = self.image.function(address)
             self.checks.append((
-                f"{phase}, {self.image.insn(address).op} in {function.name}+"
-                f"{address - function.address:#x}", trouble,
-                f"{len(zone)} instructions from the hook"))
+                f"{phase}, {self.image.insn(address).op} in {function.name}",
+                trouble, f"at +{address - function.address:#x}, {len(zone)} "
+                "instructions from the hook"))
 
     def _entries(self, kind):
         """What rules of this kind name in this kernel: addresses by name."""
@@ -142,24 +142,23 @@ class Report:
         many = "s" if len(here) > 1 else ""
         return f"{len(here)} finding{many}" if here else ""
 
-    def show(self, verbose):
+    def show(self, tests, verbose):
         for name, trouble, says in self.checks:
-            print(f"FAIL {name}: {trouble}" if trouble else
-                  f"ok   {name}: {says}")
+            tests.test(name, trouble, "" if trouble else says)
         for (kind, what, function), (finding, path, names) in (
                 sorted(self.found.items())):
             text = f": {finding.text}" if finding.text else ""
-            print(f"\n{kind}: {what} in {function} ({finding.address:#x})"
-                  f"{text}")
-            print(f"  by {' -> '.join(path)}")
+            tests.say(f"{kind}: {what} in {function} ({finding.address:#x})"
+                      f"{text}")
+            tests.say(f"  by {' -> '.join(path)}")
             others = sorted(names)
             more = f" and {len(others) - 4} more" if len(others) > 4 else ""
-            print(f"  from {', '.join(others[:4])}{more}")
+            tests.say(f"  from {', '.join(others[:4])}{more}")
         if verbose:
             for rule in self.rules.rules:
                 if rule.kind in Rules.WAIVE and rule not in self.rules.used:
-                    print(f"not needed: {rule.line}: {rule.kind} "
-                          f"{rule.pattern}")
+                    tests.say(f"not needed: {rule.line}: {rule.kind} "
+                              f"{rule.pattern}")
 
     def failed(self):
         return sum(1 for _, trouble, _ in self.checks if trouble)
@@ -174,6 +173,13 @@ def built(arch, variant, kernel, jobs):
                            ).build_dir / "vmlinux"
 
 
+def examine(tests, file, args):
+    report = Report(file, args.kernel)
+    tests.say(f"{file}:")
+    with tests.group(report.image.arch) as group:
+        report.show(group, args.verbose)
+
+
 def main():
     parser = command_line.parser(__doc__, MACHINES, every=True)
     parser.add_argument("--variant", default="default",
@@ -186,34 +192,24 @@ def main():
                         help="say which rules are not needed")
     args = parser.parse_args()
     common.check_kernel(args.kernel)
-    arches, skipped = [], 0
-    for arch in command_line.chosen(args.arch, MACHINES):
-        needed = FOLDERS / arch / ("selftest.S" if args.selftest else "zone.py")
-        if needed.exists() or args.vmlinux:
-            arches.append(arch)
-        else:
-            print(f"{arch}: skipped, {needed.relative_to(ROOT)} is missing")
-            skipped += 1
-    passed = failed = 0
+    arches = command_line.chosen(args.arch, MACHINES)
+    tests = Tests(1 if args.vmlinux and not args.selftest else len(arches))
     try:
-        if args.selftest:
-            for arch in arches:
-                good, bad = selftest.run(
-                    arch, lambda path: Report(path, args.kernel))
-                passed, failed = passed + good, failed + bad
+        if args.vmlinux and not args.selftest:
+            examine(tests, args.vmlinux, args)
         else:
-            files = [args.vmlinux] if args.vmlinux else [
-                built(arch, args.variant, args.kernel, args.jobs)
-                for arch in arches]
-            for file in files:
-                print(f"{file}:", flush=True)
-                report = Report(file, args.kernel)
-                report.show(args.verbose)
-                failed += report.failed()
-                passed += len(report.checks) - report.failed()
+            for arch in arches:
+                needed = FOLDERS / arch / ("selftest.S" if args.selftest
+                                           else "zone.py")
+                if not needed.exists():
+                    tests.skip(arch, f"{needed.relative_to(ROOT)} is missing")
+                elif args.selftest:
+                    selftest.run(arch, lambda path: Report(path, args.kernel),
+                                 tests)
+                else:
+                    examine(tests, built(arch, args.variant, args.kernel,
+                                         args.jobs), args)
     except (BadImage, BadRules) as error:
         die(str(error))
-    print(f"\n{passed} passed, {failed} failed" +
-          (f", {skipped} skipped" if skipped else ""))
-    sys.exit(1 if failed or not passed and arches else 0)
+    return tests.end()
 

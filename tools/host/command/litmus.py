@@ -9,7 +9,6 @@ import concurrent.futures
 import re
 import shutil
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 
@@ -18,6 +17,7 @@ from host.arch import MACHINES
 from host.common import BUILD, LOGS, ROOT, die
 from host.aside import find_herd
 from host.edit import Bad, substitute
+from host.results import Tests
 
 # Seconds of CPU time for herd7 on one test; those here take up to four.
 TIMEOUT = 20
@@ -241,20 +241,21 @@ def main():
                                   seen=str(error)))
 
     width = max(len(test.name) for test in tests)
-    print(f"{'test':{width}}  expected   seen       seconds")
+    results = Tests(len(tests))
+    results.say(f"{'test':{width}}  expected   seen       seconds")
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         def start(test):
             return test if test.seen else run(test, herd)
         for test in pool.map(start, tests):
             mark = "" if test.ok() else "  FAILED"
-            print(f"{test.name:{width}}  {test.expected:9}  {test.seen:9}  "
-                  f"{test.seconds:7.2f}  {test.change}".rstrip() + mark,
-                  flush=True)
+            results.say(f"{test.name:{width}}  {test.expected:9}  "
+                        f"{test.seen:9}  {test.seconds:7.2f}  {test.change}"
+                        .rstrip() + mark)
+            results.check(test.name, test.ok(), f"{test.expected} expected, "
+                          f"seen: {test.seen}")
     (LOGS / "litmus.log").write_text("".join(test.log for test in tests))
 
-    failed = sum(not test.ok() for test in tests)
-    if failed:
+    if results.failed:
         print(f"see {LOGS / 'litmus.log'} and {MADE}")
-    print(f"\n{len(tests) - failed} passed, {failed} failed")
-    sys.exit(1 if failed or not tests else 0)
+    return results.end()
 

@@ -6,7 +6,6 @@ word leaves true what the mitigations assume of it."""
 import json
 import shutil
 import socket
-import sys
 import tempfile
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from host.common import LOGS, die
 from host.machine import boot
 from host.guest import build_guest, write_initramfs
 from host.kernel import build_kernel
+from host.results import Tests
 
 mitigations = lookup.module("x86_64", "mitigations")
 live_text = lookup.module("x86_64", "live_text")
@@ -78,24 +78,15 @@ class Guest:
         return lines
 
 
-class Report:
+class Checks:
     def __init__(self):
-        self.passed = self.failed = 0
         # The faults that some machine could have.
         self.seeded = set()
 
-    def say(self, what, trouble=""):
-        if trouble:
-            self.failed += 1
-            print(f"FAIL {what}: {trouble}", flush=True)
-        else:
-            self.passed += 1
-            print(f"ok   {what}", flush=True)
-
-    def check(self, name, text, needs):
+    def check(self, tests, text, needs):
         """Every rule on all ways, and whether it finds what it is for."""
-        print(f"     {name}: {len(text.entries)} ways in, {len(text.exits)} "
-              f"out; needs: {needs}")
+        tests.say(f"{len(text.entries)} ways in, {len(text.exits)} out; "
+                  f"needs: {needs}")
         broken = {}
         for check, ways in ((mitigations.check_entry, text.entries),
                             (mitigations.check_exit, text.exits)):
@@ -116,12 +107,13 @@ class Report:
                          f"to {way.end}: {text.image.place(this.insn.address)}"
                          f": {this.insn.text}")
             side = "in" if check is mitigations.check_entry else "out"
-            self.say(f"{name}, way {side}: {rule}", where)
-        self.check_faults(name, text, needs, {
+            tests.test(f"way {side}: {rule}", where)
+        self.check_faults(tests, text, needs, {
             key for key, (_, bad, _) in broken.items() if bad})
-        self.check_word(name, text, needs)
+        self.check_word(tests, text, needs)
 
-    def check_word(self, name, text, needs):
+    @staticmethod
+    def check_word(tests, text, needs):
         """It changes somewhere, and not only is it looked at."""
         if not needs.tracked:
             return
@@ -129,10 +121,9 @@ class Report:
             changes = any(this.kind == "gs" and this.what == "cpuword" and
                           "add" in this.insn.op
                           for way in ways for this in way.steps)
-            self.say(f"{name}, way {side}: the word changes",
-                     "" if changes else "on no way")
+            tests.check(f"way {side}: the word changes", changes, "on no way")
 
-    def check_faults(self, name, text, needs, broken):
+    def check_faults(self, tests, text, needs, broken):
         for fault in mitigations.FAULTS:
             check, what, change, rule = fault
             ways = (text.entries if check is mitigations.check_entry
@@ -151,21 +142,21 @@ class Report:
             if found:
                 self.seeded.add(fault)
             elif tried and (check, rule) not in broken:
-                self.say(f"{name}, seeded: {what}", f"not found by: {rule}")
+                tests.test(f"seeded: {what}", f"not found by: {rule}")
 
-    def check_seeded(self):
+    def check_seeded(self, tests):
         for fault in mitigations.FAULTS:
             _, what, _, rule = fault
-            self.say(f"seeded, {what}: found by: {rule}",
-                     "" if fault in self.seeded else "on no machine")
+            tests.check(f"{what}: found by: {rule}", fault in self.seeded,
+                        "on no machine")
 
-    def compare(self, name, ours, stock):
-        for ways in (ours - stock, stock - ours):
-            for way in sorted(ways)[:1]:
-                self.say(f"{name}: executes what stock does",
-                         f"from {way[0]} to {way[1]}: {'; '.join(way[2])}")
-                return
-        self.say(f"{name}: executes what stock does, on {len(ours)} ways")
+
+def difference(ours, stock):
+    """A way that only one of the two has, in words."""
+    for ways in (ours - stock, stock - ours):
+        for way in sorted(ways)[:1]:
+            return f"from {way[0]} to {way[1]}: {'; '.join(way[2])}"
+    return ""
 
 
 def main():
@@ -182,7 +173,9 @@ def main():
     machines = {name: machine for name, machine in mitigations.MACHINES.items()
                 if args.machine in ("all", name)}
 
-    report = Report()
+    checks = Checks()
+    every = args.machine == "all"
+    tests = Tests(len(machines) + every)
     with tempfile.TemporaryDirectory() as directory:
         directory = Path(directory)
         ours = Guest("ours", build_kernel("x86_64", args.kernel, args.jobs),
@@ -192,21 +185,25 @@ def main():
                                      stock=True), directory)
         for name, machine in machines.items():
             plain = {}
-            for tracked in (True, False):
-                needs = mitigations.Needs(ours.boot(name, machine, tracked),
-                                          tracked)
-                text = live_text.Text(ours.image)
-                plain[tracked] = text.plain()
-                title = f"{name}{', tracked' if tracked else ''}"
-                report.check(title, text, needs)
-            if stock:
-                stock.boot(name, machine, False)
-                theirs = live_text.Text(stock.image).plain()
-                report.compare(name, plain[False], theirs)
-                report.say(f"{name}, seeded: with tracked CPUs it does not",
-                           plain[True] == theirs and "not found")
-    if args.machine == "all":
-        report.check_seeded()
-    print(f"\n{report.passed} passed, {report.failed} failed")
-    sys.exit(1 if report.failed or not report.passed else 0)
+            with tests.group(name, 4 if stock else 2) as group:
+                for tracked in (True, False):
+                    needs = mitigations.Needs(
+                        ours.boot(name, machine, tracked), tracked)
+                    text = live_text.Text(ours.image)
+                    plain[tracked] = text.plain()
+                    with group.group("tracked" if tracked
+                                     else "untracked") as side:
+                        checks.check(side, text, needs)
+                if stock:
+                    stock.boot(name, machine, False)
+                    theirs = live_text.Text(stock.image).plain()
+                    group.test("executes what stock does",
+                               difference(plain[False], theirs),
+                               f"{len(plain[False])} ways")
+                    group.check("seeded: with tracked cpus it does not",
+                                plain[True] != theirs, "not found")
+    if every:
+        with tests.group("seeded", len(mitigations.FAULTS)) as group:
+            checks.check_seeded(group)
+    return tests.end()
 

@@ -13,7 +13,6 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from host import common
 from host.common import BUILD, LOGS, ROOT, die
 from host.aside import find_cbmc
 from host.edit import Bad, substitute
+from host.results import Tests
 
 # Seconds of CPU time for one run of CBMC; those here take less than a tenth.
 TIMEOUT = 300
@@ -396,7 +396,8 @@ def main():
         checks = [check for check in checks if not {
             check.name, f"{check.source.stem}+"}.isdisjoint(args.models)]
     width = max((len(check.name) for check in checks), default=0)
-    print(f"{'model':{width}}  memory  words     runs  seconds  result")
+    tests = Tests(len(checks))
+    tests.say(f"{'model':{width}}  memory  words     runs  seconds  result")
     log = open(LOGS / "model.log", "w")
     pool = concurrent.futures.ThreadPoolExecutor(args.jobs)
     try:
@@ -410,18 +411,19 @@ def main():
             mark = "" if check.ok() else "  FAILED"
             if progress.tty:
                 print("\r\033[K", end="")
-            print(f"{check.name:{width}}  {check.memory:6}  {check.config:8}  "
-                  f"{check.runs:4}  {check.seconds:7.1f}  {check.seen}"
-                  f"{check.change and ': '}{check.change}{mark}", flush=True)
+            tests.say(f"{check.name:{width}}  {check.memory:6}  "
+                      f"{check.config:8}  {check.runs:4}  {check.seconds:7.1f}  "
+                      f"{check.seen}{check.change and ': '}{check.change}{mark}")
+            tests.check("/".join(filter(None, (check.name, check.memory,
+                                               check.config))),
+                        check.ok(), check.seen)
     finally:
         cbmc.stop()
         pool.shutdown(cancel_futures=True)
 
-    failed = sum(not check.ok() for check in checks)
-    if failed:
+    if tests.failed:
         print(f"see {LOGS / 'model.log'} and {MADE}")
     print(f"\nin {common.elapsed(time.monotonic() - started)}, of CPU time "
-          f"{common.elapsed(cpu_time())}"
-          f"\n{len(checks) - failed} passed, {failed} failed")
-    sys.exit(1 if failed or not checks else 0)
+          f"{common.elapsed(cpu_time())}")
+    return tests.end()
 

@@ -20,6 +20,7 @@ from host.common import BUILD, LOGS, ROOT, die
 from host.arch import ARCHES
 from host.lookup import find
 from host.edit import Bad, substitute
+from host.results import Tests
 
 MUTANTS = ROOT / "tools" / "mutants"
 COPY = BUILD / "mutants"
@@ -31,14 +32,14 @@ PATCH = "mutant.patch"
 # --- What the levels say of a fault: each returns what it has noticed ---
 
 def of_litmus(output):
-    return re.findall(r"^(\S+) +(?:Never|Sometimes) +(Never|Sometimes) .*FAILED$",
-                      output, re.M)
+    return re.findall(r"^# (\S+) +(?:Never|Sometimes) +(Never|Sometimes) "
+                      r".*FAILED$", output, re.M)
 
 
 def of_model(output):
     # By names: a loop that does not end within its bounds is no property.
-    return re.findall(r"^(\S+) +(sc|tso) .* violates ([a-z ]+)  FAILED$", output,
-                      re.M)
+    return re.findall(r"^# (\S+) +(sc|tso) .* violates ([a-z ]+)  FAILED$",
+                      output, re.M)
 
 
 # Seconds for a boot with one suite, which takes less than a tenth. Some faults
@@ -56,7 +57,8 @@ def of_kunit(output):
 
 
 def of_dangerzone(output):
-    return re.findall(r"^FAIL (.*)$", output, re.M)
+    # A test says why it has failed; a group of tests does not.
+    return re.findall(r"^ *# (.*)\n *not ok ", output, re.M)
 
 
 class Level:
@@ -371,8 +373,6 @@ def main():
     if args.check:
         for mutant, *_ in ways:
             mutant.killed = not mutant.result
-            if mutant.result:
-                print(f"{mutant.name}: {mutant.result}")
     else:
         good = [way for way in ways if not way[0].result]
         failed = {}
@@ -386,7 +386,8 @@ def main():
                 attempt(copy, mutant, level, words, args.jobs)
                 print(f"  {mutant.result}", flush=True)
         show(ways)
-    bad = sum(not mutant.killed for mutant, *_ in ways)
-    print(f"\n{len(ways) - bad} passed, {bad} failed")
-    sys.exit(1 if bad else 0)
+    tests = Tests(len(ways))
+    for mutant, *_ in ways:
+        tests.check(mutant.name, mutant.killed, mutant.result)
+    return tests.end()
 

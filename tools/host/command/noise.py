@@ -22,6 +22,7 @@ from host.machine import accelerator
 from host.noise.checks import Checks
 from host.noise.measure import DEFAULT_LOADS, LOADS, TIMEOUT, Interrupt, measure, measure_here
 from host.noise.report import report, skipped, spread_of_cpus
+from host.results import Tests
 
 # Those that the demo is for.
 GUESTS = having("noise")
@@ -53,15 +54,16 @@ def guest(args, loads, interrupt):
            args.out or BUILD / f"noise-{args.guest}", True)
     if not args.check:
         return 130 if interrupt() else 0
-    checks = Checks(args.guest, args.times)
+    tests = Tests()
+    checks = Checks(args.guest, args.times, tests)
     if interrupt():
-        checks(False, "interrupted")
+        tests.test("all loads", "interrupted")
     if not args.stock and not interrupt():
         checks.off(runs["off"])
         checks.on(runs["on"])
     for title, run in runs.items():
         checks.statistics(title, run)
-    return checks.result()
+    return tests.end()
 
 
 def here(args, loads, interrupt):

@@ -12,6 +12,7 @@ from host import command_line, common, machine
 from host.common import BUILD, LOGS
 from host.guest import build_guest, write_initramfs
 from host.kernel import build_kernel
+from host.results import Tests
 from host.arch import MACHINES
 
 # The values of each boot parameter, of which the last is set first, and is kept;
@@ -27,17 +28,6 @@ BAD = ["", "=", '=" "', '="\t"', '="{} "', "=bogus", "={UPPER}", "={}x", "=1",
 WRITTEN = 23
 
 
-class Checks:
-    def __init__(self, what):
-        self.what, self.passed, self.failed = what, 0, 0
-
-    def check(self, what, good, seen=""):
-        self.passed += bool(good)
-        self.failed += not good
-        if not good:
-            print(f"FAILED: {self.what}: {what}{seen and f': {seen}'}")
-
-
 def refused(lines, name, values):
     """How many lines refuse a value of the parameter and name the valid ones."""
     line = re.compile(rf"cpuword: {name}=[^\0-\x1f\x7f]{{0,160}} is not valid; "
@@ -45,61 +35,61 @@ def refused(lines, name, values):
     return sum(bool(line.search(l)) for l in lines)
 
 
-def look_at_writes(checks, lines, now):
+def look_at_writes(tests, lines, now):
     """What became of the writes to defer, which was now; how many values it had
     to refuse."""
     written = [l.split()[2:5] for l in lines if l.startswith("@@ defer ")]
-    checks.check("all values were written", len(written) == WRITTEN,
+    tests.check("all values were written", len(written) == WRITTEN,
                  len(written))
     bad = 0
     for what, err, after in written:
         if what in ("on", "off"):
             now = what
-            checks.check(f"defer takes {what}", (err, after) == ("0", now),
+            tests.check(f"defer takes {what}", (err, after) == ("0", now),
                          f"errno {err}, {after}")
         elif what == "nothing":
-            checks.check("a write of nothing leaves defer as it was",
+            tests.check("a write of nothing leaves defer as it was",
                          after == now, after)
         else:
             bad += 1
-            checks.check("defer refuses a value and keeps its own",
+            tests.check(f"defer refuses value {bad} and keeps its own",
                          (err, after) == (str(errno.EINVAL), now),
                          f"errno {err}, {after}")
     return bad
 
 
-def look_at_debugfs(checks, lines, expected):
+def look_at_debugfs(tests, lines, expected):
     files = set()
     for line in [l.split() for l in lines if l.startswith("@@ debugfs ")]:
         file, seen = line[2], dict(zip(line[3::2], line[4::2]))
         files.add(file)
         for what in ("write", "much"):
             if what in seen:
-                checks.check(f"debugfs {file} is not for writing",
+                tests.check(f"debugfs {file} refuses a write ({what})",
                              seen[what] == str(errno.EINVAL), seen[what])
         if "read" in seen:
             # But for the digits of what counts on meanwhile.
             whole, pieces = int(seen["read"]), int(seen["pieces"])
-            checks.check(f"debugfs {file} can be read in pieces",
+            tests.check(f"debugfs {file} can be read in pieces",
                          whole > 0 and abs(pieces - whole) < 32, seen)
-    checks.check("debugfs has its files", files == expected, files)
+    tests.check("debugfs has its files", files == expected, files)
 
 
-def look(checks, lines, kernel, name, values):
-    bad = look_at_writes(checks, lines, "on")
+def look(tests, lines, kernel, name, values):
+    bad = look_at_writes(tests, lines, "on")
     wanted = len(BAD) + (bad if name == "defer" else 0)
     seen = refused(lines, name, values)
-    checks.check(f"{name}: a line for each value that is refused",
+    tests.check(f"{name}: a line for each value that is refused",
                  seen == wanted, f"{seen} of {wanted}")
     config = (kernel.build_dir / ".config").read_text().splitlines()
-    look_at_debugfs(checks, lines, {"cpus", "quarantine"}
+    look_at_debugfs(tests, lines, {"cpus", "quarantine"}
                     if "CONFIG_CPUWORD_QUARANTINE=y" in config else {"cpus"})
     if name == "tlbi":
-        checks.check("tlbi keeps its value",
+        tests.check("tlbi keeps its value",
                      "@@ quarantine tlbi deferred" in lines)
     isolated = [l for l in lines if "without nohz_full=" in l]
     # With cpuword.track=all every CPU is tracked.
-    checks.check("CPUs that are isolated and not tracked are named",
+    tests.check("cpus that are isolated and not tracked are named",
                  not isolated if name == "track" else
                  len(isolated) == 1 and "CPUs 3 are" in isolated[0], isolated)
 
@@ -127,18 +117,17 @@ def boot(arch, kernel, name, values):
 def main():
     parser = command_line.parser(__doc__, MACHINES, every=True)
     args = parser.parse_args()
-    passed = failed = 0
-    for arch in command_line.chosen(args.arch, MACHINES):
+    arches = command_line.chosen(args.arch, MACHINES)
+    tests = Tests(len(arches))
+    for arch in arches:
         kernel = build_kernel(arch, args.kernel, args.jobs)
         parameters = PARAMETERS | MACHINES[arch].parameters
-        for name, values in parameters.items():
-            checks = Checks(f"{arch}, cpuword.{name}")
-            lines, well = boot(MACHINES[arch], kernel, name, values)
-            checks.check("the kernel survives", well)
-            if well:
-                look(checks, lines, kernel, name, values)
-            passed += checks.passed
-            failed += checks.failed
-    print(f"\n{passed} passed, {failed} failed")
-    return 1 if failed else 0
+        with tests.group(arch, len(parameters)) as group:
+            for name, values in parameters.items():
+                with group.group(f"cpuword.{name}") as checks:
+                    lines, well = boot(MACHINES[arch], kernel, name, values)
+                    checks.check("the kernel survives", well)
+                    if well:
+                        look(checks, lines, kernel, name, values)
+    return tests.end()
 

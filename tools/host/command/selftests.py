@@ -18,6 +18,7 @@ from host import selftests_kernel
 from host.common import BUILD, die, LOGS, must
 from host.kernel import build_kernel
 from host.machine import CLOCK
+from host.results import Tests
 from host.guest import build_guest, write_initramfs
 from host.arch import MACHINES
 
@@ -242,19 +243,14 @@ def outcome(test):
 
 
 class Verdict:
-    """Counts tests by how they do on our kernel, against the stock one: what
+    """Reports tests by how they do on our kernel, against the stock one: what
     does not pass there cannot fail here."""
 
     def __init__(self):
-        self.passed = self.failed = self.skipped = 0
         # {(command, outcome, outcome on the stock kernel): variants}
         self.listed = {}
 
-    def failure(self, variant, what):
-        self.failed += 1
-        print(f"FAILED: {variant}: {what}")
-
-    def compare(self, variant, names, ours, stock):
+    def compare(self, tests, variant, names, ours, stock):
         for name in names:
             mine = outcome(ours.tests.get(name))
             # What it did not come to, if it crashed, nobody can compare.
@@ -264,29 +260,29 @@ class Verdict:
             else:
                 theirs = "-"
                 excused = mine == "skip" or name in FAILS_ON_STOCK
+            seen = mine + (f"; {theirs} on the stock kernel"
+                           if theirs != "-" else "")
             if mine == "pass":
-                self.passed += 1
+                tests.test(name)
             elif mine != "not run" and (excused or mine == "QEMU's RF"):
-                self.skipped += 1
+                tests.skip(name, seen)
             else:
-                self.failure(variant, f"{name}: {mine}"
-                             + (f"; {theirs} on the stock kernel"
-                                if theirs != "-" else ""))
+                tests.test(name, seen)
             if mine != "pass" or theirs not in ("pass", "-"):
                 self.listed.setdefault((name, mine, theirs), []).append(variant)
         if ours.trouble:
-            self.failure(variant, f"our kernel {ours.trouble}")
+            tests.test("our kernel", ours.trouble)
         if stock and stock.trouble:
-            self.failure(variant, f"the stock kernel {stock.trouble}: no "
-                         "comparison from there on")
+            tests.test("the stock kernel", f"{stock.trouble}: no comparison "
+                       "from there on")
         this = ALL_VARIANTS[variant]
         if this.modules:
             for group in selftests_kernel.GROUPS:
                 if not any(name.startswith(f"{group}/") for name in ours.tests):
-                    self.failure(variant, f"no test of {group} has run")
+                    tests.test(group, "no test of it has run")
         if (this.isolated or this.modules) and not ours.found:
-            self.failure(variant, "no entry found work to do: the tests were "
-                         "not disturbed")
+            tests.test("entries with work", "none: the tests were not "
+                       "disturbed")
 
     def table(self, variants):
         if not self.listed:
@@ -318,7 +314,7 @@ def guest_files(args, kernels, program, lines):
             "tests": listing}
 
 
-def run_variant(variant, kernels, files, names, only, verdict, summary):
+def run_variant(tests, variant, kernels, files, names, only, verdict, summary):
     """Runs the tests (names, if they are known before) on the kernels."""
     runs, rows = {}, []
     for title, kernel in kernels.items():
@@ -328,7 +324,8 @@ def run_variant(variant, kernels, files, names, only, verdict, summary):
     everything = {name for run in runs.values() for name in run.tests}
     names = names or sorted(name for name in everything
                             if re.search(only, name))
-    verdict.compare(variant, names, runs["ours"], runs.get("stock"))
+    with tests.group(variant) as group:
+        verdict.compare(group, variant, names, runs["ours"], runs.get("stock"))
     for variant, title, seconds in rows:
         run = runs[title]
         codes = [run.tests[name].code for name in names if name in run.tests]
@@ -355,6 +352,7 @@ def main():
         if variant not in valid:
             die(f"{args.arch} has no variant {variant}; valid: kernel")
     verdict, summary = Verdict(), []
+    tests = Tests(len(variants))
 
     programs = [v for v in variants if v in VARIANTS]
     if programs:
@@ -369,11 +367,13 @@ def main():
             (f"{1 if name.startswith('x86/') else 3} {name}"
              for name in names))}
         for variant in programs:
-            run_variant(variant, kernels, files, names, "", verdict, summary)
+            run_variant(tests, variant, kernels, files, names, "", verdict,
+                        summary)
     if "kernel" in variants:
         kernels = build_kernels(args, "selftests")
         files = guest_files(args, kernels, "modules", selftests_kernel.loads())
-        run_variant("kernel", kernels, files, None, args.only, verdict, summary)
+        run_variant(tests, "kernel", kernels, files, None, args.only, verdict,
+                    summary)
 
     verdict.table(variants)
     print("\nvariant         kernel  passed  failed  skipped  not run  "
@@ -381,7 +381,5 @@ def main():
     for row in summary:
         print("{:14}  {:6}  {:6}  {:6}  {:7}  {:7}  {:17}  {:7.0f}".format(
             *row))
-    print(f"\n{verdict.passed} passed, {verdict.failed} failed, "
-          f"{verdict.skipped} skipped")
-    return 1 if verdict.failed or not verdict.passed else 0
+    return tests.end() or not tests.passed
 

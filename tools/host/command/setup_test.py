@@ -20,6 +20,7 @@ from pathlib import Path
 
 from host import common
 from host.common import BUILD, LOGS, ROOT, die
+from host.results import Tests
 from host.arch import ARCHES
 
 RELEASES = ["bookworm", "trixie"]
@@ -75,6 +76,7 @@ def starts_of(arch):
 
 STARTS = {
     **{name: starts_of(arch) for name, arch in ARCHES.items()},
+    "checks": "shellcheck --version; mypy --version",
     "litmus": "",
     "model": "gcc --version",
     "noise": "gcc --version; python3 --version; gnuplot --version",
@@ -157,7 +159,7 @@ def targets():
 
 # --- systems ---
 
-PROGRESS = []			# what is being checked
+PROGRESS: list[common.Progress] = []			# what is being checked
 
 
 class Failed(Exception):
@@ -424,25 +426,24 @@ def planned(system, first, target):
 class Report:
     release: str
     only: str
-    passed: int = 0
-    failed: int = 0
+    tests: Tests
 
     def wanted(self, what):
         return re.search(self.only, f"{self.release}: {what}")
 
     def check(self, what, function, *args):
         """Whether function went well; what it had to do, too, if not wanted."""
-        what = f"{self.release}: {what}"
-        log(f"\n### {what}\n")
-        PROGRESS.append(common.Progress(what))
+        title = f"{self.release}: {what}"
+        log(f"\n### {title}\n")
+        PROGRESS.append(common.Progress(title))
         try:
             function(*args)
         except Failed as error:
-            self.failed += 1
+            self.tests.test(what, str(error) or "it failed")
             log(f"### FAILED: {error}\n")
             PROGRESS.pop().done(f"FAILED: {error}")
             return False
-        self.passed += 1
+        self.tests.test(what)
         PROGRESS.pop().done("ok")
         return True
 
@@ -643,25 +644,24 @@ def main():
         die("another one is running")
     LOG.unlink(missing_ok=True)
     found = targets()
-    reports = []
+    releases = [args.release] if args.release else RELEASES
+    tests = Tests(len(releases))
     remove(WORK)
     WORK.mkdir()
     os.chdir(WORK)
     try:
-        for release in [args.release] if args.release else RELEASES:
-            report = Report(release, args.only)
-            reports.append(report)
+        for release in releases:
             layer = bare(release)
-            report.each_after_each(layer, found)
-            report.other_systems(layer, found)
+            with tests.group(release) as group:
+                report = Report(release, args.only, group)
+                report.each_after_each(layer, found)
+                report.other_systems(layer, found)
             remove(layer)
     except Failed as error:
         die(f"{error}; see {LOG}")
     finally:
         remove(WORK)
-    failed = sum(r.failed for r in reports)
-    if failed:
+    if tests.failed:
         print(f"see {LOG}")
-    print(f"{sum(r.passed for r in reports)} passed, {failed} failed")
-    sys.exit(failed > 0)
+    return tests.end()
 

@@ -4,7 +4,6 @@ the others. Goes on after a failure, so that one run shows the whole picture;
 the table at the end has what each step took, the last line the totals."""
 
 import fnmatch
-import re
 import subprocess
 import sys
 import time
@@ -13,13 +12,11 @@ from typing import Callable
 
 from host import command_line, common
 from host import overlay
-from host.common import LOGS, ROOT, die
-from host.results import Result, show_end, summary
+from host.common import BUILD, LOGS, ROOT, die
+from host.results import Result, read, show_end, summary, totals
 from host.kunit import all_variants, configs, run_variants
 from host.arch import ARCHES, MACHINES, having
 from host.machine import accelerator
-
-TOTALS = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
 
 
 @dataclass
@@ -48,11 +45,7 @@ def tool(name, words, needs=""):
     program, *options = words.split()
     return Step(name, lambda kernel, jobs: [run_check(name, [
         sys.executable, "tools/cpuword", program, *options,
-        f"--kernel={kernel}", f"--jobs={jobs}"])], needs)
-
-
-def script(name, program):
-    return Step(name, lambda kernel, jobs: [run_check(name, [program])])
+        f"--kernel={kernel}", f"--jobs={jobs}"], kernel)], needs)
 
 
 def on_each(name, words, option="--arch", needs="", arches=MACHINES):
@@ -67,8 +60,8 @@ DAILY = [
     *kunit(slow=False),
     tool("dangerzone/selftest", "dangerzone --arch=all --selftest"),
     *on_each("dangerzone", "dangerzone"),
-    script("checks", "tools/checks.sh"),
-    script("entry-text", "tools/entry_text.sh"),
+    tool("checks", "checks", needs="checks"),
+    tool("entry-text", "entry-text"),
     *on_each("params", "params"),
     *on_each("demo", "noise --check", "--guest", arches=having("noise")),
     *on_each("torture-short", "torture --quick"),
@@ -94,27 +87,23 @@ LONG = [
 ]
 
 
-def run_check(name, command):
-    """Runs a check that ends with totals of its own; one that prints none
-    counts as one test."""
+def run_check(name, command, kernel):
+    """Runs a command that reports its tests as KTAP."""
     log = LOGS / f"check-{name.replace('/', '-')}.log"
     log.unlink(missing_ok=True)
     result = Result(name)
     started = time.monotonic()
     status = common.run(name, command, log, cwd=ROOT)
     result.seconds = time.monotonic() - started
-    lines = log.read_text(errors="replace").split("\n")
-    totals = TOTALS.match(next((l for l in reversed(lines) if l.strip()), ""))
-    if totals:
-        result.passed, result.failed, result.skipped = (
-            int(n or 0) for n in totals.groups())
-    elif status == 0:
-        result.passed = 1
+    read(result, log.read_text(errors="replace"), BUILD / kernel / "linux")
     if status != 0 and not result.failed:
         result.failed = 1
+        result.trouble.append("failed, and no test of it")
     if result.failed:
-        result.trouble = show_end(log)
-    print(f"{name}: {result.totals()}", flush=True)
+        for line in result.trouble:
+            print(f"  {line}")
+        result.trouble += show_end(log)
+    print(f"{name}: {totals(result)}", flush=True)
     return result
 
 

@@ -12,6 +12,7 @@ from host import command_line
 from host.common import LOGS, die
 from host.noise.measure import DEFAULT_LOADS, measure
 from host.kernel import build_kernel
+from host.results import Tests
 from host.plugin import need_qemu, plugin, symbols_of
 from host.machine import accelerator
 from host.arch import MACHINES
@@ -77,7 +78,7 @@ def main():
     loads = {name: known[name] for name in names}
     seen = {setting: count(built, setting, loads) for setting in SETTINGS}
 
-    failed = 0
+    tests = Tests(len(loads))
     print(f"\n{'load':12}{'where':32}"
           + "".join(f"{s:>11}" for s in SETTINGS))
     for load in loads:
@@ -91,10 +92,7 @@ def main():
         for i, (name, row) in enumerate(rows):
             print(f"{'' if i else load:12}{name:32}"
                   + "".join(f"{n:11}" for n in row))
-        if purges[1] > purges[0]:
-            failed += 1
-            print(f"FAILED: {load}: {purges[1] - purges[0]} more with "
-                  "cpuword.tlbi=deferred")
-    print(f"\n{len(loads) - failed} passed, {failed} failed")
-    return 1 if failed else 0
+        tests.check(load, purges[1] <= purges[0],
+                    f"{purges[1] - purges[0]} more with cpuword.tlbi=deferred")
+    return tests.end()
 

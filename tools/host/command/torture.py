@@ -14,6 +14,7 @@ from host import command_line, common, machine
 from host.common import BUILD, LOGS, die
 from host.machine import CLOCK
 from host.kernel import build_kernel
+from host.results import Tests
 from host.guest import build_guest, write_initramfs
 from host.machine import accelerator
 from host.arch import MACHINES
@@ -106,17 +107,14 @@ def judge(lines, module, invalid):
     return None if verdicts[-1] == "SUCCESS" else verdicts[-1]
 
 
-def report(title, lines, trouble):
-    if trouble:
-        print(f"FAILED: {title}: {trouble}")
-        for line in [l for l in lines if "!!!" in l][:12]:
-            print(f"  {line}")
-    else:
-        print(f"ok: {title}")
+def report(tests, name, lines, trouble):
     # The last statistics: how much was done.
-    told = [l for l in lines if re.search(r"-torture: (remaps|rtc): ", l)]
-    for line in told[-1:]:
-        print(f"  {line[:300]}", flush=True)
+    told = [l for l in lines if re.search(r"-torture: (remaps|rtc): ", l)][-1:]
+    if trouble:
+        told += [l for l in lines if "!!!" in l][:12]
+    for line in told:
+        tests.say(line[:300])
+    tests.test(name, trouble)
 
 
 def main():
@@ -134,17 +132,14 @@ def main():
     if seconds < 1:
         die(f"{command_line.name('seconds')} is {seconds}; valid: 1 or more")
     arches = command_line.chosen(args.arch, MACHINES)
-    tests = list(TESTS) if args.test == "all" else [args.test]
+    chosen = list(TESTS) if args.test == "all" else [args.test]
 
-    passed = failed = 0
+    tests = Tests(len(arches))
     for arch in arches:
         kernel = build_kernel(arch, args.kernel, args.jobs,
                                  config="" if args.quick else "torture")
-        for name in tests:
-            lines, trouble = boot(kernel, name, seconds)
-            report(f"{kernel.name}, {name}, {seconds} s", lines, trouble)
-            failed += bool(trouble)
-            passed += not trouble
-    print(f"\n{passed} passed, {failed} failed")
-    return 1 if failed else 0
+        with tests.group(arch, len(chosen)) as group:
+            for name in chosen:
+                report(group, name, *boot(kernel, name, seconds))
+    return tests.end()
 

@@ -8,18 +8,11 @@ from host.noise.sources import DEFERRABLE
 
 
 class Checks:
-    def __init__(self, arch, times):
+    def __init__(self, arch, times, tests):
         facts = MACHINES[arch].noise
         self.remains = facts.remains
         self.expected = {load: n * times for load, n in facts.expected.items()}
-        self.passed = self.failed = 0
-
-    def __call__(self, ok, text):
-        if ok:
-            self.passed += 1
-        else:
-            self.failed += 1
-            print(f"FAILED: {text}")
+        self.check = tests.check
 
     def may_remain(self, name, load):
         loads = self.remains.get(name, ())
@@ -30,8 +23,9 @@ class Checks:
             least = self.expected.get(load, 0)
             for cpu in run.isolated:
                 n = m.deferrable(cpu)
-                self(n >= least, f"off, {load}: CPU {cpu} was sent {n} that "
-                                 f"can be deferred, at least {least} expected")
+                self.check(f"off/{load}/cpu{cpu}/sent", n >= least,
+                           f"{n} that can be deferred, at least {least} "
+                           "expected")
 
     def on(self, run):
         for load, m in run.loads.items():
@@ -44,18 +38,19 @@ class Checks:
                 excused = min(m.deferred[cpu]["refused"],
                               others + sum(m.timers[cpu].values()))
                 total += excused
-                self.few(excused, f"on, {load}: sent to CPU {cpu}",
+                self.few(f"on/{load}/cpu{cpu}/sent", excused,
                          m.deferrable(cpu), m, m.sent[cpu])
-                self.few(excused, f"on, {load}: calls queued for CPU {cpu}",
+                self.few(f"on/{load}/cpu{cpu}/queued", excused,
                          self.deferrable(m, m.queued[cpu]), m, m.queued[cpu])
                 strange = Counter({
                     key: n for key, n in m.sent[cpu].items()
                     if m.source(*key) not in DEFERRABLE and
                     not self.may_remain(m.source(*key), load)})
-                self(not strange, f"on, {load}: CPU {cpu} was sent what should "
-                                  "not be there" + self.worst(strange))
+                self.check(f"on/{load}/cpu{cpu}/others", not strange,
+                           "sent what should not be there"
+                           + self.worst(strange))
             # Does not hang on what the firmware counts.
-            self.few(total, f"on, {load}: fences asked for",
+            self.few(f"on/{load}/fences", total,
                      self.deferrable(m, m.calls), m, m.calls)
 
     @staticmethod
@@ -63,12 +58,12 @@ class Checks:
         return sum(n for (_, frames), n in sent.items()
                    if m.source("function call", frames) in DEFERRABLE)
 
-    def few(self, most, what, n, m, sent):
+    def few(self, name, most, n, m, sent):
         """That n, so many of what was sent, is what can be excused."""
-        self(n <= most, f"{what}: {n} that can be deferred, "
-             f"{most or 'none'} expected" + self.worst(Counter({
-                 (kind, frames): n for (kind, frames), n in sent.items()
-                 if m.source("function call", frames) in DEFERRABLE})))
+        self.check(name, n <= most, f"{n} that can be deferred, "
+                   f"{most or 'none'} expected" + self.worst(Counter({
+                       (kind, frames): n for (kind, frames), n in sent.items()
+                       if m.source("function call", frames) in DEFERRABLE})))
 
     @staticmethod
     def worst(sent):
@@ -91,14 +86,11 @@ class Checks:
                         # x86 and riscv also wake an idle CPU in this way, and
                         # arm64 runs irq_work.
                         sent += m.sent_of_kind("irq_work", cpu)
-                    self(received <= sent,
-                         f"{title}, {load}: CPU {cpu} received {received} "
-                         f"{kind}s, but {sent} were seen to be sent")
-                self(m.loops[cpu] > 0 and m.running[cpu],
-                     f"{title}, {load}: the spinner on CPU {cpu} did not run")
+                    self.check(f"{title}/{load}/cpu{cpu}/{kind}s received",
+                               received <= sent,
+                               f"{received}, but {sent} were seen to be sent")
+                self.check(f"{title}/{load}/cpu{cpu}/spinner",
+                           m.loops[cpu] > 0 and m.running[cpu],
+                           "it did not run")
         for load, why in run.skipped.items():
-            self(False, f"{title}, {load} was left out: {why}")
-
-    def result(self):
-        print(f"\n{self.passed} passed, {self.failed} failed")
-        return 1 if self.failed else 0
+            self.check(f"{title}/{load}", False, f"left out: {why}")

@@ -127,19 +127,13 @@ def tests_of(facts, variant):
         yield [f"FAULT_{fault}", *variant], says
 
 
-def run(arch, report_of):
-    """Tries all faults; returns (passed, failed)."""
+def run(arch, report_of, tests):
+    """Tries all faults, each of which is a test in this group."""
     facts = lookup.module(arch, "zone").SELFTEST
-    total = failed = 0
-    with tempfile.TemporaryDirectory() as scratch:
+    with (tempfile.TemporaryDirectory() as scratch,
+          tests.group(arch) as group):
         for variant in facts.variants:
             for symbols, expected in tests_of(facts, variant):
                 kernel = build(arch, facts, symbols, Path(scratch))
-                trouble = wrong(report_of(kernel), expected)
-                total += 1
-                if trouble:
-                    print(f"FAIL {arch} {' '.join(symbols)}: {trouble}")
-                    failed += 1
-    print(f"{'FAIL' if failed else 'ok  '} {arch}: {total - failed} of {total} "
-          f"seeded faults are seen as they should be", flush=True)
-    return total - failed, failed
+                group.test(" ".join(symbols).lower() or "no fault",
+                           wrong(report_of(kernel), expected))
