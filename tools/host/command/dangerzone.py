@@ -143,8 +143,6 @@ class Report:
         return f"{len(here)} finding{many}" if here else ""
 
     def show(self, tests, verbose):
-        for name, trouble, says in self.checks:
-            tests.test(name, trouble, "" if trouble else says)
         for (kind, what, function), (finding, path, names) in (
                 sorted(self.found.items())):
             text = f": {finding.text}" if finding.text else ""
@@ -159,6 +157,8 @@ class Report:
                 if rule.kind in Rules.WAIVE and rule not in self.rules.used:
                     tests.say(f"not needed: {rule.line}: {rule.kind} "
                               f"{rule.pattern}")
+        for name, trouble, says in self.checks:
+            tests.test(name, trouble, "" if trouble else says)
 
     def failed(self):
         return sum(1 for _, trouble, _ in self.checks if trouble)
