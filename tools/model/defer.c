@@ -14,7 +14,7 @@
  * Weakened: stale: cpuword_ct.h: if (unlikely(old & (CPUWORD_PIN | CPUWORD_EARLY_MASK))) -> if (unlikely(old & CPUWORD_PIN))
  * Weakened: clean: cpuword_state.h: raw_atomic_long_andnot(work, w); cpuword_step(w); run(work); -> run(work);
  * Weakened: once: core.c: work &= ~CPUWORD_LATE_MASK; -> ;
- * Weakened: lost: core.c: work & CPUWORD_TLB) -> work & CPUWORD_ISYNC)
+ * Weakened: lost: core.c: work & CPUWORD_TLB) arch_ -> work & CPUWORD_ISYNC) arch_
  * Weakened: parity: cpuword_state.h: raw_atomic_long_fetch_add(CPUWORD_COUNTER_ONE - ctx, w) -> raw_atomic_long_fetch_add(-ctx, w)
  */
 #define WORK_1 (CPUWORD_TLB | BIT(CPUWORD_LATE_SHIFT))
