@@ -122,7 +122,7 @@ test-long: ## run all the other tests
 	@tools/setup.sh $(ARCHES)
 	@tools/cpuword test $(test_args) --long
 
-port-check: ## what ARCH, an architecture that is there or new, still lacks
+port-check: ## say what ARCH, present or new, still lacks
 	@tools/setup.sh apply
 	@tools/cpuword port-check --kernel $(KERNEL) --arch "$(ARCH)"
 
