@@ -37,9 +37,9 @@ static inline bool arch_cpu_stopped(int cpu)
 #endif
 
 #ifdef arch_write_return_value
-#define ARCH_HAS_RETURN_VALUE	true
+#define CAN_WRITE_RETURN_VALUE	true
 #else
-#define ARCH_HAS_RETURN_VALUE	false
+#define CAN_WRITE_RETURN_VALUE	false
 /* A function that returns @value. */
 static inline void arch_write_return_value(void *code, int value) { }
 #endif

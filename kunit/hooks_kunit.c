@@ -74,7 +74,7 @@ static void stale_instruction_is_gone_after_both(struct kunit *test)
 	struct cpuword_window *w;
 	struct cpuword_look l;
 
-	if (!ARCH_HAS_RETURN_VALUE)
+	if (!CAN_WRITE_RETURN_VALUE)
 		kunit_skip(test, "no instructions are known here");
 
 	w = cpuword_window_open(test);

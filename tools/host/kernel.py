@@ -129,6 +129,7 @@ class Kernel:
 
     def __init__(self, arch, kernel, jobs, config=""):
         self.arch = arch
+        self.version = kernel
         self.jobs = jobs
         self.config = config
         self.name = kernel_name(arch, config)
@@ -223,7 +224,8 @@ class StockKernel(Kernel):
     less our own options."""
 
     def __init__(self, arch, kernel, jobs, config=""):
-        self.arch, self.jobs, self.config = arch, jobs, config
+        self.arch, self.version = arch, kernel
+        self.jobs, self.config = jobs, config
         self.name = f"stock-{kernel_name(arch, config)}"
         self.linux = BUILD / kernel / "stock"
         self.build_dir = BUILD / kernel / self.name

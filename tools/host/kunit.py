@@ -7,6 +7,7 @@ import time
 
 from host.arch import ARCHES, KERNEL_ARGS, TRACKED
 from host.common import LOGS
+from host.lookup import stock
 from host.kernel import BUILT, Kernel, just_built
 from host.machine import accelerator
 from host.results import (EXPECTATION, EXPECTATIONS_SHOWN, SPLATS_SHOWN, Result,
@@ -79,7 +80,7 @@ def run_variant(kernel, variant_name, timeout, echo, only=""):
         trouble.append("no test ran")
     for unmet in EXPECTATION.findall(text)[:EXPECTATIONS_SHOWN]:
         trouble += unmet.splitlines()
-    found = splats(text)
+    found = splats(text, stock(kernel.version, "races"))
     for splat in found[:SPLATS_SHOWN]:
         trouble.append(f"the kernel reported: {splat}")
     if len(found) > SPLATS_SHOWN:

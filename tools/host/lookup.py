@@ -5,6 +5,9 @@ import functools
 import importlib.util
 
 from host.arch import FOLDERS
+from host.common import ROOT
+
+STOCK = ROOT / "tools" / "stock"
 
 
 def find(folder, version, name):
@@ -15,6 +18,12 @@ def find(folder, version, name):
         if path.exists():
             return path
     return None
+
+
+def stock(version, name):
+    """Lines on what a stock kernel of this version does: its data races, by the
+    functions of the two accesses, or its tests that fail, with the reason."""
+    return find(STOCK, version, name).read_text().splitlines()
 
 
 @functools.cache

@@ -11,7 +11,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Iterable, Iterator, Optional
 
-from host.common import ROOT
 
 
 # What a kernel prints when it has found itself at fault. A test that passes
@@ -32,8 +31,6 @@ TOLD = 3
 # A data race by the function of each access; one alone, with an offset, if
 # KCSAN only saw the value change.
 RACE = re.compile(r"BUG: KCSAN: \S+ in ([^\s+]+)(?:\+\S+)?(?: / (\S+))?")
-# Those of the stock kernel, by the same: one a line.
-STOCK_RACES = ROOT / "tools" / "kcsan-stock.txt"
 
 
 @dataclass
@@ -52,10 +49,9 @@ def race_of(line):
     return race and " / ".join(filter(None, race.groups()))
 
 
-def splats(console):
-    """What the kernel found wrong with itself, each once, but for data races
-    that the stock kernel has."""
-    known = STOCK_RACES.read_text().splitlines()
+def splats(console, known=()):
+    """What the kernel found wrong with itself, each once, except for these data
+    races."""
     return list(dict.fromkeys(splat[0].strip()
                               for splat in SPLAT.finditer(console)
                               if race_of(splat[0]) not in known))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Data races that the stock kernel has: boots it with KCSAN as the KUnit
 variant kcsan does, runs the loads of the demo, and prints what is reported in
-the form of tools/kcsan-stock.txt. Each race is reported once a boot."""
+the form of tools/stock/common/races. Each race is reported once a boot."""
 
 from collections import Counter
 
@@ -10,7 +10,8 @@ from host.common import LOGS
 from host.noise.measure import DEFAULT_LOADS, measure
 from host.arch import MACHINES
 from host.kernel import build_kernel
-from host.results import STOCK_RACES, race_of
+from host.lookup import stock
+from host.results import race_of
 
 # Seconds for a boot with all loads.
 TIMEOUT = 900
@@ -27,7 +28,7 @@ def main():
                             config="kcsan")
     # As for KUnit: CPUs that take turns race less.
     MACHINES[args.arch].machine.tcg = "tcg,thread=multi"
-    known = STOCK_RACES.read_text().splitlines()
+    known = stock(args.kernel, "races")
     # A watched access is a delay.
     loads = {name: max(count // 20, 2)
              for name, count in MACHINES[args.arch].noise.counts.items()

@@ -16,6 +16,7 @@ from pathlib import Path
 from host import command_line, machine
 from host import selftests_kernel
 from host.common import BUILD, die, LOGS, must
+from host.lookup import stock as stock_facts
 from host.kernel import build_kernel
 from host.machine import CLOCK
 from host.results import Tests
@@ -59,13 +60,6 @@ ALL_VARIANTS = {**VARIANTS, "kernel": KERNEL}
 
 # Exit codes: kselftest's, and timeout(1)'s.
 PASS, SKIP, TIMED_OUT = 0, 4, 124
-
-# What fails on any kernel, for runs without the stock one.
-FAILS_ON_STOCK = {
-    "x86/mov_ss_trap_64": "it crashes after MOV SS; ICEBP, in emulation",
-    "x86/test_shadow_stack_64": "it says that it skips, and fails",
-    "vmalloc/align_shift_alloc_test": "it asks for alignments up to 2^63",
-}
 
 # 200 threads that spin on locks: minutes in emulation. param_test -T s is the
 # same with fewer. The benchmarks test nothing.
@@ -246,7 +240,10 @@ class Verdict:
     """Reports tests by how they do on our kernel, against the stock one: what
     does not pass there cannot fail here."""
 
-    def __init__(self):
+    def __init__(self, version):
+        # For runs without the stock kernel.
+        self.fails = {line.partition(": ")[0]
+                      for line in stock_facts(version, "fails")}
         # {(command, outcome, outcome on the stock kernel): variants}
         self.listed = {}
 
@@ -259,7 +256,7 @@ class Verdict:
                 excused = mine == theirs or theirs.startswith("fail")
             else:
                 theirs = "-"
-                excused = mine == "skip" or name in FAILS_ON_STOCK
+                excused = mine == "skip" or name in self.fails
             seen = mine + (f"; {theirs} on the stock kernel"
                            if theirs != "-" else "")
             if mine == "pass":
@@ -351,7 +348,7 @@ def main():
     for variant in variants:
         if variant not in valid:
             die(f"{args.arch} has no variant {variant}; valid: kernel")
-    verdict, summary = Verdict(), []
+    verdict, summary = Verdict(args.kernel), []
     tests = Tests(len(variants))
 
     programs = [v for v in variants if v in VARIANTS]
