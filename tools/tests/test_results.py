@@ -4,7 +4,9 @@
 import contextlib
 import io
 import unittest
+from types import SimpleNamespace
 
+from host import results
 from host.common import BUILD, KERNELS
 from host.results import Result, Tests, read
 
@@ -120,3 +122,82 @@ class Read(unittest.TestCase):
                      "KTAP version 1\nok 1 a\n1..1\n",
                      "KTAP version 1\n1..2\nok 1 a\n1..3\nok 2 b\n"):
             self.refused(text, "plan")
+
+
+class Counting(unittest.TestCase):
+    def test_leaves_alone_are_counted(self):
+        def case(name, status, *subtests):
+            return SimpleNamespace(name=name, subtests=subtests, log=[],
+                                   status=SimpleNamespace(name=status))
+
+        result = Result("test")
+        results.count(result, case("", "FAILURE", case(
+            "suite", "FAILURE", case("one", "SUCCESS"), case("two", "SKIPPED"),
+            case("three", "TEST_CRASHED"), case("", "FAILURE"))))
+        self.assertEqual((result.passed, result.failed, result.skipped),
+                         (1, 2, 1))
+        self.assertEqual(result.trouble, ["did not finish: suite/three",
+                                          "failed: suite/(the rest)"])
+
+
+class Splats(unittest.TestCase):
+    def test_what_is_one(self):
+        for line in ("WARNING: CPU: 1 PID: 3 at kernel/x.c:1 f+0x1/0x2",
+                     "WARNING: possible circular locking dependency detected",
+                     "BUG: sleeping function called", "Oops [#1]",
+                     "Kernel panic - not syncing: x",
+                     "INFO: rcu_preempt detected stalls on CPUs/tasks:",
+                     "INFO: task init:1 blocked for more than 120 seconds"):
+            with self.subTest(line):
+                self.assertEqual(results.splats(f"[    1.0] {line}\nmore\n"),
+                                 [line])
+
+    def test_what_is_none(self):
+        self.assertEqual(results.splats("WARNING: bogus\nDEBUG: x\nok\n"), [])
+
+    def test_each_is_told_once(self):
+        line = "BUG: using smp_processor_id() in preemptible\n"
+        self.assertEqual(len(results.splats(line * 3)), 1)
+
+    def test_races_of_the_stock_kernel(self):
+        race = "BUG: KCSAN: data-race in one+0x1 / two+0x2\n"
+        self.assertEqual(len(results.splats(race, ["two / one"])), 1)
+        self.assertEqual(results.splats(race, [results.race_of(race)]), [])
+
+    def test_races_by_their_functions(self):
+        for line, race in (
+                ("BUG: KCSAN: data-race in one / two", "one / two"),
+                ("BUG: KCSAN: data-race in one+0x10/0x20", "one"),
+                ("BUG: KASAN: use-after-free in one", None)):
+            self.assertEqual(results.race_of(line), race)
+
+
+class Summary(unittest.TestCase):
+    def summary(self, *runs):
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            status = results.summary(runs)
+        return status, output.getvalue()
+
+    def test_table_and_totals(self):
+        status, said = self.summary(
+            Result("building kunit-um", seconds=61),
+            Result("um/default", 5, 0, 1, 2.4),
+            Result("arm64/default", 3, 1, 0, 8, ["failed: word/defer"]))
+        self.assertEqual(status, 1)
+        self.assertEqual(said, """
+run                passed  failed  skipped  seconds
+building kunit-um                                61
+um/default              5       0        1        2
+arm64/default           3       1        0        8
+together                                         71
+
+arm64/default failed
+  failed: word/defer
+
+8 passed, 1 failed, 1 skipped
+""")
+
+    def test_nothing_passed_is_a_failure(self):
+        self.assertEqual(self.summary(Result("a", 0, 0, 2))[0], 1)
+        self.assertEqual(self.summary(Result("a", 1))[0], 0)
