@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the tests have to know of an architecture, by its kunit_arch.h if there is
- * one. A macro of the same name says that it has the function.
+ * one, see Makefile.  A macro of the same name says that it has the function.
  */
 #ifndef _CPUWORD_KUNIT_ARCH_H
 #define _CPUWORD_KUNIT_ARCH_H
 
 #include <linux/types.h>
 
-#if __has_include("kunit_arch.h")
+#ifdef CPUWORD_KUNIT_ARCH
 #include "kunit_arch.h"
 #endif
 

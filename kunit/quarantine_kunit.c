@@ -687,7 +687,7 @@ static void percpu_pages_are_freed_after_the_flush_was_left(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, percpu_free_all, watch), 0);
 	for (i = 0; i < MANY_PERCPU; i++) {
 		watch->areas[i] = __alloc_percpu(PERCPU_SIZE, PAGE_SIZE);
-		KUNIT_ASSERT_NOT_NULL(test, watch->areas[i]);
+		KUNIT_ASSERT_TRUE(test, watch->areas[i]);
 		watch->pages[i] = vmalloc_to_page(per_cpu_ptr(watch->areas[i], 0));
 	}
 	watch->user = cpuword_user_start(test, cpuword_user_cpu(test));

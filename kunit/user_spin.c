@@ -14,7 +14,7 @@
 #define NR_PAGES	1024
 
 /* Other ways into the kernel, which only some architectures have. */
-#if __has_include("user_arch.h")
+#ifdef CPUWORD_USER_ARCH
 #include "user_arch.h"
 #else
 static void set_up_signals(void) { }

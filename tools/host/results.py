@@ -17,7 +17,7 @@ from typing import Any, Iterable, Iterator, Optional
 # does not make up for it.
 SPLAT = re.compile(r"\b(WARNING: CPU: |WARNING: (possible|inconsistent|"
                    r"suspicious|bad unlock)|BUG: |Oops\b|Kernel panic|"
-                   r"INFO: rcu_.* detected|INFO: task .* blocked).*")
+                   r"INFO: rcu_.*\bdetected|INFO: task .* blocked).*")
 # Of so many: the rest is likely to follow from these.
 SPLATS_SHOWN = 20
 

@@ -11,6 +11,7 @@ static inline bool arch_every_entry_flushes(void)
 {
 	return arm64_kernel_unmapped_at_el0();
 }
+
 #define arch_every_entry_flushes arch_every_entry_flushes
 
 /* By broadcast. */
@@ -18,6 +19,7 @@ static inline bool arch_strict_flush_interrupts(void)
 {
 	return false;
 }
+
 #define arch_strict_flush_interrupts arch_strict_flush_interrupts
 
 static inline void arch_write_return_value(void *code, int value)
@@ -27,6 +29,7 @@ static inline void arch_write_return_value(void *code, int value)
 
 	memcpy(code, insns, sizeof(insns));
 }
+
 #define arch_write_return_value arch_write_return_value
 
 #endif /* _CPUWORD_KUNIT_KUNIT_ARCH_H */

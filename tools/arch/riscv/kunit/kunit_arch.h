@@ -12,6 +12,7 @@ static inline bool arch_strict_flush_interrupts(void)
 {
 	return !riscv_use_sbi_for_rfence();
 }
+
 #define arch_strict_flush_interrupts arch_strict_flush_interrupts
 
 #ifdef CONFIG_HOTPLUG_CPU
@@ -20,6 +21,7 @@ static inline bool arch_cpu_stopped(int cpu)
 {
 	return cpu_ops->cpu_is_stopped(cpu);
 }
+
 #define arch_cpu_stopped arch_cpu_stopped
 #endif
 
@@ -30,6 +32,7 @@ static inline void arch_write_return_value(void *code, int value)
 
 	memcpy(code, insns, sizeof(insns));
 }
+
 #define arch_write_return_value arch_write_return_value
 
 #endif /* _CPUWORD_KUNIT_KUNIT_ARCH_H */
