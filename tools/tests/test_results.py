@@ -147,6 +147,7 @@ class Splats(unittest.TestCase):
                      "BUG: sleeping function called", "Oops [#1]",
                      "Kernel panic - not syncing: x",
                      "INFO: rcu_preempt detected stalls on CPUs/tasks:",
+                     "INFO: rcu_preempt self-detected stall on CPU",
                      "INFO: task init:1 blocked for more than 120 seconds"):
             with self.subTest(line):
                 self.assertEqual(results.splats(f"[    1.0] {line}\nmore\n"),
