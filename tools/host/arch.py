@@ -5,11 +5,12 @@ one without counts of loads no demo."""
 
 import importlib
 import sys
-import tomllib
 import types
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
+
+import tomllib
 
 from host.common import BUILD, KERNELS, ROOT, die
 

@@ -8,7 +8,6 @@ import re
 from host.arch import DEFAULT
 from host.common import KERNELS
 
-
 # Most people set a variable of make, which passes it on as an option.
 VARIABLES = {name.lower(): name for name in (
     "ARCH", "COUNT", "CPUS", "JOBS", "KERNEL", "LEVEL", "LOAD", "MODULE", "ONLY",

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from host.common import BUILD, LOGS, ROOT, must
 
-
 # --- what runs in the guest ---
 
 GUEST = ROOT / "tools" / "guest"

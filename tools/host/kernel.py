@@ -14,7 +14,6 @@ from host.arch import ARCHES
 from host.common import BUILD, LOGS, ROOT, die, must
 from host.results import show_end
 
-
 # An environment variable, see just_built().
 BUILT = "CPUWORD_BUILT"
 

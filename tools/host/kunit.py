@@ -7,8 +7,8 @@ import time
 
 from host.arch import ARCHES, KERNEL_ARGS, TRACKED
 from host.common import LOGS
-from host.lookup import stock
 from host.kernel import BUILT, Kernel, just_built
+from host.lookup import stock
 from host.machine import accelerator
 from host.results import (EXPECTATION, EXPECTATIONS_SHOWN, SPLATS_SHOWN, Result,
                           count, kernel_parser, splats, totals)

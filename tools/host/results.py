@@ -11,8 +11,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Iterable, Iterator, Optional
 
-
-
 # What a kernel prints when it has found itself at fault. A test that passes
 # does not make up for it.
 SPLAT = re.compile(r"\b(WARNING: CPU: |WARNING: (possible|inconsistent|"

@@ -20,14 +20,16 @@ import time
 from pathlib import Path
 
 from host import command_line, common
+from host.arch import MACHINES
 from host.bench.checks import check
-from host.bench.measure import (SETTINGS, Kernel, measure_broadcast, measure_entry, measure_getpid, measure_grace, measure_sources)
+from host.bench.measure import (SETTINGS, Kernel, measure_broadcast,
+                                measure_entry, measure_getpid, measure_grace,
+                                measure_sources)
 from host.bench.report import getpid_text, report
 from host.common import BUILD, die
 from host.kernel import build_kernel
 from host.plugin import qemu_version
 from host.results import Tests
-from host.arch import MACHINES
 
 PARTS = ["getpid", "entry", "broadcast", "sources", "grace"]
 

@@ -6,11 +6,11 @@ the form of tools/stock/common/races. Each race is reported once a boot."""
 from collections import Counter
 
 from host import command_line
-from host.common import LOGS
-from host.noise.measure import DEFAULT_LOADS, measure
 from host.arch import MACHINES
+from host.common import LOGS
 from host.kernel import build_kernel
 from host.lookup import stock
+from host.noise.measure import DEFAULT_LOADS, measure
 from host.results import race_of
 
 # Seconds for a boot with all loads.

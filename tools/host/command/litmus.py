@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from host import command_line, common, litmus_asm, lookup, overlay
 from host.arch import MACHINES
-from host.common import BUILD, LOGS, ROOT, die
 from host.aside import find_herd
+from host.common import BUILD, LOGS, ROOT, die
 from host.edit import Bad, substitute
 from host.results import Tests
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from host import command_line, common, lookup
 from host.arch import MACHINES
 from host.common import LOGS, die
-from host.machine import boot
 from host.guest import build_guest, write_initramfs
 from host.kernel import build_kernel
+from host.machine import boot
 from host.results import Tests
 
 mitigations = lookup.module("x86_64", "mitigations")

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from host import common
-from host.common import BUILD, LOGS, ROOT, die
 from host.aside import find_cbmc
+from host.common import BUILD, LOGS, ROOT, die
 from host.edit import Bad, substitute
 from host.results import Tests
 

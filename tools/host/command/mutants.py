@@ -14,12 +14,11 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from host import command_line, common
-from host import overlay
-from host.common import BUILD, LOGS, ROOT, die
+from host import command_line, common, overlay
 from host.arch import ARCHES
-from host.lookup import find
+from host.common import BUILD, LOGS, ROOT, die
 from host.edit import Bad, substitute
+from host.lookup import find
 from host.results import Tests
 
 MUTANTS = ROOT / "tools" / "mutants"

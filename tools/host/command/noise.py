@@ -15,12 +15,13 @@ import os
 from pathlib import Path
 
 from host import command_line
+from host.arch import MACHINES, having
 from host.common import BUILD, die
 from host.kernel import build_kernel
-from host.arch import MACHINES, having
 from host.machine import accelerator
 from host.noise.checks import Checks
-from host.noise.measure import DEFAULT_LOADS, LOADS, TIMEOUT, Interrupt, measure, measure_here
+from host.noise.measure import (DEFAULT_LOADS, LOADS, TIMEOUT, Interrupt,
+                                measure, measure_here)
 from host.noise.report import report, skipped, spread_of_cpus
 from host.results import Tests
 

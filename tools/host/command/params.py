@@ -9,11 +9,11 @@ import errno
 import re
 
 from host import command_line, common, machine
+from host.arch import MACHINES
 from host.common import BUILD, LOGS
 from host.guest import build_guest, write_initramfs
 from host.kernel import build_kernel
 from host.results import Tests
-from host.arch import MACHINES
 
 # The values of each boot parameter, of which the last is set first, and is kept;
 # an architecture may have more.

@@ -13,15 +13,14 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from host import command_line, machine
-from host import selftests_kernel
-from host.common import BUILD, die, LOGS, must
-from host.lookup import stock as stock_facts
+from host import command_line, machine, selftests_kernel
+from host.arch import MACHINES
+from host.common import BUILD, LOGS, die, must
+from host.guest import build_guest, write_initramfs
 from host.kernel import build_kernel
+from host.lookup import stock as stock_facts
 from host.machine import CLOCK
 from host.results import Tests
-from host.guest import build_guest, write_initramfs
-from host.arch import MACHINES
 
 # Seconds that a test may take, and a boot with all of them.
 TEST_TIMEOUT = 240

@@ -10,13 +10,12 @@ import time
 from dataclasses import dataclass
 from typing import Callable
 
-from host import command_line, common
-from host import overlay
-from host.common import BUILD, LOGS, ROOT, die
-from host.results import Result, read, show_end, summary, totals
-from host.kunit import all_variants, configs, run_variants
+from host import command_line, common, overlay
 from host.arch import ARCHES, MACHINES, having
+from host.common import BUILD, LOGS, ROOT, die
+from host.kunit import all_variants, configs, run_variants
 from host.machine import accelerator
+from host.results import Result, read, show_end, summary, totals
 
 
 @dataclass

@@ -9,13 +9,13 @@ import re
 from collections import Counter
 
 from host import command_line
-from host.common import LOGS, die
-from host.noise.measure import DEFAULT_LOADS, measure
-from host.kernel import build_kernel
-from host.results import Tests
-from host.plugin import need_qemu, plugin, symbols_of
-from host.machine import accelerator
 from host.arch import MACHINES
+from host.common import LOGS, die
+from host.kernel import build_kernel
+from host.machine import accelerator
+from host.noise.measure import DEFAULT_LOADS, measure
+from host.plugin import need_qemu, plugin, symbols_of
+from host.results import Tests
 
 SETTINGS = ["broadcast", "deferred"]
 # Where lazily freed areas are flushed.

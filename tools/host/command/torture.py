@@ -11,13 +11,12 @@ import re
 from dataclasses import dataclass
 
 from host import command_line, common, machine
-from host.common import BUILD, LOGS, die
-from host.machine import CLOCK
-from host.kernel import build_kernel
-from host.results import Tests
-from host.guest import build_guest, write_initramfs
-from host.machine import accelerator
 from host.arch import MACHINES
+from host.common import BUILD, LOGS, die
+from host.guest import build_guest, write_initramfs
+from host.kernel import build_kernel
+from host.machine import CLOCK, accelerator
+from host.results import Tests
 
 # Seconds that a test runs, by default and with --quick.
 SECONDS = 60

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 from host import common
-from host.common import BUILD, LOGS, Progress, die
 from host.arch import MACHINES
-from host.machine import boot
+from host.common import BUILD, LOGS, Progress, die
 from host.guest import build_guest, sources, write_initramfs
+from host.machine import boot
 from host.noise.trace import Run
 
 # Seconds that one boot may take.

@@ -4,10 +4,10 @@
 import shutil
 import subprocess
 from collections import defaultdict
-from host.noise.trace import has_fences
-from host.noise.sources import FENCES
-from host.noise.measure import LOADS
 
+from host.noise.measure import LOADS
+from host.noise.sources import FENCES
+from host.noise.trace import has_fences
 
 # What arrives, from the top of a CPU's lane to its bottom: colour, and the
 # kinds of events that are shown as it.

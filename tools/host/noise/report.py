@@ -8,7 +8,6 @@ from host.noise.picture import picture
 from host.noise.sources import FENCES
 from host.noise.trace import Measured, has_fences
 
-
 # A table has a row for each CPU, if they are not more than so many.
 MAX_ROWS = 8
 

@@ -5,7 +5,7 @@ import os
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from host.noise.sources import (DEFERRABLE, FENCES, INTERRUPTS, cause, source)
+from host.noise.sources import DEFERRABLE, FENCES, INTERRUPTS, cause, source
 
 
 @dataclass

@@ -5,8 +5,7 @@ from the exit hook to user mode, and says what it finds on the way."""
 from collections import namedtuple
 
 from host.zone.image import BUGFLAG_WARNING
-from host.zone.isa import (KERNEL_MODE, UNKNOWN, USER_MODE, State, merge,
-                           signed)
+from host.zone.isa import KERNEL_MODE, UNKNOWN, USER_MODE, State, merge, signed
 from host.zone.text import Text
 
 # Aliases of a page differ in the rest of their addresses.
