@@ -86,7 +86,7 @@ bench: ## compare the stock kernel with ours, deferral off and on, on ARCH (or a
 	@tools/cpuword bench $(run_args) $(if $(PARTS),--parts "$(PARTS)")
 
 litmus: ## check the claims about memory ordering, by herd7
-	@tools/setup.sh um arm64 riscv litmus
+	@tools/setup.sh um $(patsubst tools/arch/%/litmus.py,%,$(sort $(wildcard tools/arch/*/litmus.py))) litmus
 	@tools/cpuword litmus --kernel $(KERNEL) --jobs $(JOBS)
 
 dangerzone: ## check what ARCH (or all) executes before the entry and after the exit hook

@@ -54,8 +54,8 @@ class Machine:
     """QEMU, beyond what the kernel tree's qemu_configs say of it."""
     options: list = field(default_factory=list)
     append: str = ""
-    # Emulated, the clock is the host's: the kernel is told its frequency.
-    host_clock: bool = False
+    # Where the emulated clock is the host's: how the kernel is told of {khz}.
+    host_clock: str = ""
     # Round-robin emulation, the CPUs that wait giving way at once, makes an
     # IPI round trip microseconds; threads that share the host's few CPUs,
     # milliseconds.

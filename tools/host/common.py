@@ -28,7 +28,7 @@ def die(message):
 
 def check_kernel(version):
     if version not in KERNELS:
-        die(f"kernel {version} is not supported; valid: {' '.join(KERNELS)}")
+        die(f"KERNEL={version} is not supported; valid: {' '.join(KERNELS)}")
 
 
 def elapsed(seconds):

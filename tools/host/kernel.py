@@ -211,7 +211,7 @@ def ccache_works(compiler):
 
 
 def just_built():
-    """Where run_tests.py, which started us, has built kernels from the tree as
+    """Where make test, which started us, has built kernels from the tree as
     it is: make takes a while to find out that there is nothing to do."""
     return os.environ.get(BUILT, "").split(os.pathsep)
 

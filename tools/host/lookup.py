@@ -5,7 +5,7 @@ import functools
 import importlib.util
 
 from host.arch import FOLDERS
-from host.common import ROOT
+from host.common import ROOT, die
 
 STOCK = ROOT / "tools" / "stock"
 
@@ -23,7 +23,10 @@ def find(folder, version, name):
 def stock(version, name):
     """Lines on what a stock kernel of this version does: its data races, by the
     functions of the two accesses, or its tests that fail, with the reason."""
-    return find(STOCK, version, name).read_text().splitlines()
+    path = find(STOCK, version, name)
+    if not path:
+        die(f"{STOCK.relative_to(ROOT)}/common/{name} is missing")
+    return path.read_text().splitlines()
 
 
 @functools.cache

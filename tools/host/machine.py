@@ -21,11 +21,14 @@ def accelerator(arch):
     return wanted if arch == os.uname().machine else "tcg"
 
 
-# Emulated, the TSC is the host's. On a busy host the kernel would measure any
-# other frequency, and find its timer not working.
-MHZ = re.search(r"cpu MHz\s*: ([\d.]+)", Path("/proc/cpuinfo").read_text())
-CLOCK = "no_timer_check" + (
-    f" tsc_early_khz={float(MHZ[1]) * 1000:.0f}" if MHZ else "")
+def host_clock(arch):
+    """Tells the kernel the frequency of its clock if that is, emulated, the
+    host's: on a busy host it would measure any other, and find its timer not
+    working."""
+    mhz = re.search(r"cpu MHz\s*: ([\d.]+)", Path("/proc/cpuinfo").read_text())
+    return arch.machine.host_clock.format(
+        khz=f"{float(mhz[1]) * 1000:.0f}") if mhz else ""
+
 
 # It warns that an isolated CPU's tick is three seconds late, which on a host
 # that has not run the emulated CPU for so long is the host's fault.

@@ -5,7 +5,7 @@ import re
 import statistics
 from collections import Counter
 
-from host import common, machine
+from host import machine
 from host.bench.checks import FLUSH_MAY_COST
 from host.common import LOGS, die
 from host.guest import build_guest, write_initramfs
@@ -44,8 +44,8 @@ class Kernel:
     def boot(self, what, part, log, *, accel=None, cpus=4, timeout=300,
              append="", isolate=True):
         """The lines that the guest printed."""
-        program = build_guest(self.arch, common.KERNELS[0], self.linux,
-                                 "bench")
+        program = build_guest(self.arch, self.linux.parent.name,
+                              self.linux, "bench")
         initramfs = program.with_suffix(f".{log}.cpio")
         files = {"init": program}
         for module in ("kernel/torture.ko", "kernel/rcu/rcuscale.ko",

@@ -82,7 +82,7 @@ def bench(name, args):
             continue
         data[part] = figures
         data["seconds"][part] = round(time.monotonic() - started)
-    configuration = f"kunit/.kunitconfig and kunit/configs/{name}.config"
+    configuration = f"kunit/.kunitconfig and tools/arch/{name}/kunit/config"
     for title, kernel in kernels.items():
         data["kernels"][title] = {
             "release": kernel.release, "configuration": configuration +

@@ -33,7 +33,7 @@ IGNORED = {
     "arch/x86/entry/cpuword.h":
         "SPACING,CAMELCASE,LINE_CONTINUATIONS,LINE_SPACING",
     # <linux/nmi.h> has the watchdogs, not register_nmi_handler().
-    "kernel/cpuword/kunit/x86_entry_kunit.c": "INCLUDE_LINUX",
+    "*/x86_entry_kunit.c": "INCLUDE_LINUX",
     "kernel/cpuword/torture/access.c": "INCLUDE_LINUX",
     # <linux/cpufeature.h> is for modules that match a CPU.
     "arch/x86/include/asm/cpuword.h": "ARCH_INCLUDE_LINUX",

@@ -168,7 +168,7 @@ def built(arch, variant, kernel, jobs):
     """The kernel that make kunit builds, as the sources are now."""
     variants = MACHINES[arch].variants
     if variant not in variants:
-        die(f"{arch} has no variant {variant}; valid: {' '.join(variants)}")
+        die(f"{command_line.name('variant')}: {arch} has no variant {variant}; valid: {' '.join(variants)}")
     return build_kernel(arch, kernel, jobs, config=variants[variant].config
                            ).build_dir / "vmlinux"
 

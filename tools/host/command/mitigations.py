@@ -56,7 +56,7 @@ class Guest:
         arch = MACHINES["x86_64"]
         self.initramfs = directory / f"{title}.cpio"
         write_initramfs(self.initramfs, {"init": build_guest(
-            arch, common.KERNELS[0], built.linux, "mitigations")})
+            arch, built.version, built.linux, "mitigations")})
 
     def boot(self, name, machine, tracked):
         """What the guest says; its text is in self.image."""

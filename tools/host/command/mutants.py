@@ -65,7 +65,7 @@ class Level:
 
     def __init__(self, noticed, command):
         self.noticed = noticed
-        # (words of the mutant, kernel, jobs): what is run, in tools/.
+        # (words of the mutant, kernel, jobs): what is run.
         self.command = command
 
 
@@ -361,7 +361,8 @@ def main():
 
     ways = chosen(all_mutants(args.kernel), args.only or [], args.level)
     if not ways:
-        die("no such mutant")
+        die(f"{command_line.name('only')} {command_line.name('level')}: there is no "
+            "such mutant; make mutants ONLY='*' has all")
     copy = Copy(args.kernel)
     # All of them now: the kernel's files keep a fault until the next one.
     for mutant, *_ in ways:

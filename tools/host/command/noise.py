@@ -125,8 +125,10 @@ def main():
     if args.times < 1:
         die(f"--times {args.times} is less than once")
     if args.check and (args.count or args.load):
-        die("--check is for the default loads and counts")
+        die(f"--check is for the default loads and counts: leave out "
+            f"{command_line.name('load')} and {command_line.name('count')}")
     if args.guest and (args.cpus or args.module):
-        die("--cpus and --module are not for --guest")
+        die(f"{command_line.name('cpus')} and {command_line.name('module')} are "
+            "not for --guest")
     interrupt = Interrupt()
     return (guest if args.guest else here)(args, loads, interrupt)

@@ -8,7 +8,7 @@ run time though nothing is deferred for them."""
 import errno
 import re
 
-from host import command_line, common, machine
+from host import command_line, machine
 from host.arch import MACHINES
 from host.common import BUILD, LOGS
 from host.guest import build_guest, write_initramfs
@@ -99,7 +99,7 @@ def boot(arch, kernel, name, values):
     value = values[-1]
     initramfs = BUILD / f"params-{arch.name}.cpio"
     write_initramfs(initramfs, {
-        "init": build_guest(arch, common.KERNELS[0], kernel.linux,
+        "init": build_guest(arch, kernel.version, kernel.linux,
                                "params")})
     words = ["nohz_full=1-2", f"cpuword.{name}={value}"]
     words += [f"cpuword.{name}" + bad.format(value, value, UPPER=value.upper())

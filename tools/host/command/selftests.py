@@ -19,7 +19,7 @@ from host.common import BUILD, LOGS, die, must
 from host.guest import build_guest, write_initramfs
 from host.kernel import build_kernel
 from host.lookup import stock as stock_facts
-from host.machine import CLOCK
+from host.machine import host_clock
 from host.results import Tests
 
 # Seconds that a test may take, and a boot with all of them.
@@ -53,7 +53,7 @@ VARIANTS = {
     "untracked": Variant("max", "pti=off", isolated=False),
 }
 # The kernel's tests of itself, with two CPUs to run on and two that spin.
-KERNEL = Variant("max", f"nohz_full=2-3 {selftests_kernel.APPEND}",
+KERNEL = Variant("", f"nohz_full=2-3 {selftests_kernel.APPEND}",
                  isolated=False, modules=True)
 ALL_VARIANTS = {**VARIANTS, "kernel": KERNEL}
 
@@ -207,10 +207,9 @@ def boot(title, kernel, files, variant):
     # has a stock kernel die of an int3 that is not there any more, on a busy
     # host: not where text is patched for minutes.
     accel = ["-accel", arch.machine.tcg if this.modules else "tcg,thread=multi"]
-    append = f"{this.append} timeout={TEST_TIMEOUT}"
-    if arch.machine.host_clock:
+    append = f"{host_clock(arch)} {this.append} timeout={TEST_TIMEOUT}"
+    if this.cpu:
         accel += ["-cpu", this.cpu]
-        append = f"{CLOCK} {append}"
     try:
         lines, well = machine.boot_anyway(
             f"{variant}, {title}", arch, kernel.build_dir / arch.image,
@@ -346,7 +345,8 @@ def main():
     variants = [*valid] if "all" in args.variant else args.variant
     for variant in variants:
         if variant not in valid:
-            die(f"{args.arch} has no variant {variant}; valid: kernel")
+            die(f"{args.arch} has no variant {variant}; valid: "
+                + " ".join(valid))
     verdict, summary = Verdict(args.kernel), []
     tests = Tests(len(variants))
 

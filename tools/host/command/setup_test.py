@@ -2,7 +2,7 @@
 """Does tools/setup.sh do what the Makefile's targets rely on? Tries it, as
 root, in chroots of bare Debian systems, made by debootstrap from the machine's
 own apt sources: each target as the first one, each after any other, and on
-systems that are not as bare or not as well. docs/tools/testing.rst says what is
+systems that are not as bare or not as well. docs/tools/setup.rst says what is
 simulated."""
 
 import argparse
@@ -442,7 +442,8 @@ def main():
         # Mounts of our own, which go with us whatever ends us.
         os.environ[PRIVATE] = "yes"
         os.execvp("unshare", ["unshare", "--mount", "--propagation=private",
-                              sys.executable, *sys.argv])
+                              sys.executable, ROOT / "tools" / "cpuword",
+                              "setup-test", *sys.argv[1:]])
     if subprocess.run([ROOT / "tools/setup.sh", "bare"]).returncode:
         sys.exit(1)
     for folder in (CACHE, LOGS):

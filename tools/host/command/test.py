@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, Optional
 
 from host import command_line, common, overlay
 from host.arch import ARCHES, MACHINES, having
@@ -26,6 +26,8 @@ class Step:
     run: Callable
     # What tools/setup.sh has to install for it, beyond the architectures.
     needs: str = ""
+    # (kernel=, jobs=): what is run, if that is a command of ours.
+    command: Optional[Callable] = None
 
 
 def kunit(slow):
@@ -39,12 +41,14 @@ def kunit(slow):
             for config in configs(arch, slow)]
 
 
-def tool(name, words, needs=""):
-    """A Python tool that takes --kernel and --jobs."""
-    program, *options = words.split()
-    return Step(name, lambda kernel, jobs: [run_check(name, [
-        sys.executable, "tools/cpuword", program, *options,
-        f"--kernel={kernel}", f"--jobs={jobs}"], kernel)], needs)
+def tool(name, words, needs="", takes=("kernel", "jobs")):
+    """A command of ours, and which of our options it takes."""
+    def command(**options):
+        return [sys.executable, "tools/cpuword", *words.split(),
+                *(f"--{option}={options[option]}" for option in takes)]
+
+    return Step(name, lambda kernel, jobs: [run_check(
+        name, command(kernel=kernel, jobs=jobs), kernel)], needs, command)
 
 
 def on_each(name, words, option="--arch", needs="", arches=MACHINES):
@@ -76,9 +80,9 @@ LONG = [
       for variant, facts in MACHINES[arch].variants.items() if facts.zone),
     tool("mitigations", "mitigations"),
     tool("tlbi", "tlbi"),
-    tool("setup", "setup-test"),
+    tool("setup", "setup-test", takes=()),
     tool("litmus", "litmus", needs="litmus"),
-    tool("model", "model", needs="model"),
+    tool("model", "model", needs="model", takes=("jobs",)),
     *on_each("torture", "torture"),
     *on_each("selftests", "selftests", needs="selftests"),
     *on_each("bench", "bench --check", arches=having("bench")),
@@ -118,7 +122,7 @@ def main():
     chosen = [step for step in steps
               if fnmatch.fnmatch(step.name, args.only)]
     if not chosen:
-        die(f"no step matches {args.only}; valid: "
+        die(f"{command_line.name('only')}: no step matches {args.only}; valid: "
             + " ".join(step.name for step in steps))
     needs = {word for step in chosen for word in step.needs.split()}
     if needs and subprocess.run([ROOT / "tools" / "setup.sh", *MACHINES,

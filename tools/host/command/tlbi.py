@@ -63,11 +63,11 @@ def count(built, setting, loads):
 
 def main():
     parser = command_line.parser(__doc__)
-    parser.add_argument("--load", metavar="NAME,...",
+    parser.add_argument("--load", metavar="NAME,...", type=command_line.words,
                         help="only these loads of the demo")
     args = parser.parse_args()
     known = MACHINES["arm64"].noise.counts
-    names = args.load.split(",") if args.load else DEFAULT_LOADS
+    names = args.load or DEFAULT_LOADS
     for name in names:
         if name not in known:
             die(f"there is no load {name}; valid: {' '.join(known)}")

@@ -10,12 +10,12 @@ import os
 import re
 from dataclasses import dataclass
 
-from host import command_line, common, machine
+from host import command_line, machine
 from host.arch import MACHINES
 from host.common import BUILD, LOGS, die
 from host.guest import build_guest, write_initramfs
 from host.kernel import build_kernel
-from host.machine import CLOCK, accelerator
+from host.machine import accelerator, host_clock
 from host.results import Tests
 
 # Seconds that a test runs, by default and with --quick.
@@ -72,12 +72,12 @@ def boot(kernel, name, seconds):
         (f"0 {module} {test.invalid}\n" if test.invalid else "") +
         f"{seconds} {module} {parameters}\n")
     write_initramfs(initramfs, {
-        "init": build_guest(arch, common.KERNELS[0], kernel.linux,
+        "init": build_guest(arch, kernel.version, kernel.linux,
                                "torture"),
         "tests": listing,
         "torture.ko": kernel.build_dir / "kernel/torture.ko",
         f"{module}.ko": kernel.build_dir / f"{test.module}.ko"})
-    append = test.append + (f" {CLOCK}" if arch.machine.host_clock else "")
+    append = f"{test.append} {host_clock(arch)}"
     # Threads of its own for each CPU, so that they are at it at the same time.
     accel = ["-accel", "tcg,thread=multi"] if emulated else None
     try:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from host import common
 from host.arch import MACHINES
 from host.common import BUILD, LOGS, Progress, die
 from host.guest import build_guest, sources, write_initramfs
@@ -61,7 +60,7 @@ def measure(built, title, append="", loads=None, cpus=4, machine="", stop=None,
     often}), on so many CPUs of which all but CPU 0 are isolated."""
     arch = MACHINES[built.arch]
     loads = loads or arch.noise.counts
-    program = build_guest(arch, common.KERNELS[0], built.linux, "noise")
+    program = build_guest(arch, built.version, built.linux, "noise")
     initramfs = program.with_suffix(f".{built.name}.cpio")
     files = {"init": program}
     modules = {}
