@@ -63,7 +63,7 @@ class Tests:
     def __init__(self, plan: Optional[int] = None,
                  parent: Optional["Tests"] = None, name: str = "") -> None:
         self.plan, self.parent, self.name = plan, parent, name
-        # Of all groups below; how many results are ours alone; what is held.
+        # Groups included; how many results are ours alone; what is held.
         self.passed = self.failed = self.skipped = self.number = 0
         self.held: list[str] = []
         if plan is not None:
@@ -97,17 +97,14 @@ class Tests:
         self.line(f"{'ok' if good else 'not ok'} {self.number} {name}"
                   + (f" # {more}" if more else ""))
 
-    def _count(self, what: str) -> None:
-        setattr(self, what, getattr(self, what) + 1)
-        if self.parent:
-            self.parent._count(what)
-
     def test(self, name: str, trouble: str = "", figures: str = "") -> None:
         """A test that has passed if there is no trouble to tell."""
         name = plain(name)
         if trouble:
             self.say(f"{name}: {trouble}")
-        self._count("failed" if trouble else "passed")
+            self.failed += 1
+        else:
+            self.passed += 1
         self._result(not trouble, name, figures)
 
     def check(self, name: str, good: object, seen: object = "") -> None:
@@ -115,7 +112,7 @@ class Tests:
         self.test(name, "" if good else str(seen) or "it is not so")
 
     def skip(self, name: str, reason: str) -> None:
-        self._count("skipped")
+        self.skipped += 1
         self._result(True, plain(name), f"SKIP {reason}")
 
     @contextlib.contextmanager
@@ -124,6 +121,9 @@ class Tests:
         tests = Tests(plan, self, plain(name))
         yield tests
         tests._close()
+        self.passed += tests.passed
+        self.failed += tests.failed
+        self.skipped += tests.skipped
         self._result(not tests.failed, tests.name)
 
     def _close(self) -> None:
