@@ -112,7 +112,7 @@ torture: ## run rcutorture, and a torture test of the word, on ARCH (or all)
 
 checks: ## run the kernel's own checks, and ours of the tools
 	@tools/setup.sh $(ARCHES) checks
-	@tools/cpuword checks --kernel $(KERNEL) --jobs $(JOBS)
+	@tools/cpuword checks $(if $(filter command environment,$(firstword $(origin ARCH))),--arch $(ARCH)) --kernel $(KERNEL) --jobs $(JOBS)
 
 test: ## run what a change is likely to break; CI runs this
 	@tools/setup.sh $(ARCHES)

@@ -103,15 +103,16 @@ need_gnuplot() {
 	! command -v apt-get >/dev/null || need_command gnuplot gnuplot-nox
 }
 
-# Its file says what: need_command's arguments, or need_qemu's.
+# Its file says what, in lines: need_command's arguments, or need_qemu's.
 need_arch() { # architecture
 	local kind arguments
 
-	[ -d "tools/arch/$1" ] ||
+	[[ " ${arches[*]} " = *" $1 "* ]] ||
 		die "$1 is not supported; valid: ${arches[*]} checks clang litmus model selftests; alone: noise apply bare"
 	[ -e "tools/arch/$1/packages" ] || return 0
-	while read -r kind arguments; do
+	while read -r kind arguments || [ -n "$kind" ]; do
 		case $kind in
+		"" | "#"*) ;;
 		command | qemu)	need_$kind $arguments ;;
 		*)	die "tools/arch/$1/packages: $kind is neither command nor qemu" ;;
 		esac
@@ -149,7 +150,7 @@ need_kernel() { # architecture or litmus, model, selftests...
 
 find_missing() {
 	packages=() qemu_packages=() herd_missing="" cbmc_missing=""
-	need_command python3 python3
+	need_file /usr/bin/python3 python3
 	case $* in
 	apply)	need_command patch patch ;;
 	bare)	need_file /usr/sbin/debootstrap debootstrap ;;

@@ -135,12 +135,20 @@ class Arch:
     @cached_property
     def qemu_config(self):
         """What the kernel tree knows of the machine, for its kunit.py."""
-        tree = BUILD / KERNELS[0] / "linux" / "tools" / "testing" / "kunit"
+        trees = [BUILD / KERNELS[0] / name for name in ("linux", "stock")]
+        tree = next((tree for tree in trees if tree.is_dir()), None)
+        if not tree:
+            die(f"no kernel tree in {BUILD / KERNELS[0]}; run: make tree")
         package = types.ModuleType("kernel_kunit")
-        package.__path__ = [str(tree)]
+        package.__path__ = [str(tree / "tools" / "testing" / "kunit")]
         sys.modules["kernel_kunit"] = package
-        return importlib.import_module(
-            f"kernel_kunit.qemu_configs.{self.name}").QEMU_ARCH
+        try:
+            return importlib.import_module(
+                f"kernel_kunit.qemu_configs.{self.name}").QEMU_ARCH
+        except (ImportError, SystemExit):
+            # Without its firmware riscv's ends the program.
+            die(f"{tree} describes no machine {self.name}; is its firmware "
+                f"there? run: make setup ARCH={self.name}")
 
     @property
     def qemu(self):

@@ -27,8 +27,10 @@ class Parser(argparse.ArgumentParser):
                          formatter_class=argparse.RawDescriptionHelpFormatter)
 
     def error(self, message):
-        super().error(re.sub(r"^argument --([\w-]+)",
-                             lambda found: name(found[1]), message))
+        """One line, without the usage."""
+        self.exit(2, f"{self.prog}: " + re.sub(
+            r"^argument --([\w-]+)", lambda found: name(found[1]), message)
+            + "\n")
 
 
 def words(text):

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from host import command_line, common
-from host.arch import MACHINES
+from host.arch import MACHINES, having
 from host.bench.checks import check
 from host.bench.measure import (SETTINGS, Kernel, measure_broadcast,
                                 measure_entry, measure_getpid, measure_grace,
@@ -48,8 +48,7 @@ def bench(name, args):
     arch = MACHINES[name]
     data = {"arch": name, "command": shlex.join(["tools/cpuword", "bench",
                                                  *sys.argv[1:]]),
-            "qemu": qemu_version(arch)[0].split()[1], "append": args.append,
-            "kernels": {}, "seconds": {}}
+            "append": args.append, "kernels": {}, "seconds": {}}
     kernels = {}
     # The quick form builds no kernel for itself. It counts ours alone, which
     # sends IPIs with deferral off.
@@ -59,6 +58,7 @@ def bench(name, args):
         kernels[title] = Kernel(arch, built.build_dir / arch.image,
                                 built.build_dir, built.linux, built,
                                 args.append)
+    data["qemu"] = qemu_version(arch)[0].split()[1]
     sizes = arch.bench.sizes
     sizes = sizes[-1:] if args.quick else sizes
     for part in args.parts:
@@ -111,7 +111,7 @@ def parts(text):
 
 
 def main():
-    parser = command_line.parser(__doc__, MACHINES, every=True)
+    parser = command_line.parser(__doc__, having("bench"), every=True)
     parser.add_argument("--parts", type=parts, metavar="PART,...",
                         help="these parts only")
     parser.add_argument("--quick", action="store_true",

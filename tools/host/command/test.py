@@ -75,7 +75,8 @@ DAILY = [
 LONG = [
     *kunit(slow=True),
     *(tool(f"dangerzone/{arch}/{variant}",
-           f"dangerzone --arch={arch} --variant={variant}")
+           f"dangerzone --arch={arch} --variant={variant}",
+           "clang" if facts.config == "clang" else "")
       for arch in MACHINES
       for variant, facts in MACHINES[arch].variants.items() if facts.zone),
     tool("mitigations", "mitigations"),

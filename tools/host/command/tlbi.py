@@ -73,8 +73,8 @@ def main():
             die(f"there is no load {name}; valid: {' '.join(known)}")
     if accelerator("arm64") != "tcg":
         die("QEMU counts only what it emulates; run without ACCEL=")
-    need_qemu(MACHINES["arm64"])
     built = build_kernel("arm64", args.kernel, args.jobs)
+    need_qemu(MACHINES["arm64"])
     loads = {name: known[name] for name in names}
     seen = {setting: count(built, setting, loads) for setting in SETTINGS}
 
