@@ -128,6 +128,12 @@ class Arch:
     def folder(self):
         return FOLDERS / self.name
 
+    def has(self, fact):
+        """Is there this section of its arch.toml, or this file?"""
+        if hasattr(self, fact):
+            return bool(getattr(self, fact))
+        return (self.folder / fact).exists()
+
     @property
     def variants(self):
         return self.kunit.variants

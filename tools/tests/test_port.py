@@ -102,8 +102,20 @@ print({expression})""")
         steps = self.ask("[s.name for s in test.DAILY + test.LONG]")
         self.assertIn("'kunit/toy/default'", steps)
         self.assertIn("'torture-short/toy'", steps)
-        # It has no loads, and so no demo.
-        self.assertNotIn("demo/toy", steps)
+
+    def test_what_it_lacks_is_skipped_and_said(self):
+        done = self.run_here(sys.executable, "-c", """
+import sys
+sys.path.insert(0, "tools")
+from host.command import test
+for step in test.DAILY + test.LONG:
+    if step.name.endswith("/toy") and not step.command:
+        print([r.skipped for r in step.run("6.12", 1)])""")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for what in ("demo/toy: skipped, tools/arch/toy has no guest.h",
+                     "dangerzone/toy: skipped, tools/arch/toy has no zone.py",
+                     "bench/toy: skipped, tools/arch/toy has no guest.h"):
+            self.assertIn(f"{what}\n[1]\n", done.stdout)
 
     def test_its_files_are_laid_over_the_kernel(self):
         self.write("tools/arch/toy/kunit/config", "CONFIG_TOY=y\n")

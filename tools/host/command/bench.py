@@ -129,7 +129,7 @@ def main():
             + command_line.name("parts"))
     args.parts = args.parts or (["entry", "broadcast"] if args.quick
                                 else PARTS)
-    names = command_line.chosen(args.arch, MACHINES)
+    names = command_line.chosen(args.arch, having("bench"))
 
     if args.image:
         if args.arch == "all":

@@ -18,10 +18,11 @@ OPTIONAL = [
     ("selftest.S", "the self-test of make dangerzone"),
     ("common/rules", "exceptions of make dangerzone"),
     ("litmus.py", "make litmus of what the compiler makes of the code"),
-    ("guest.h", "make demo, bench and torture: their programs do not compile"),
+    ("guest.h", "make demo, bench, torture, selftests, and params"),
     ("kunit/Makefile", "KUnit suites of its own"),
     ("kunit/kunit_arch.h", "the KUnit case of a stale instruction"),
     ("kunit/user_arch.h", "KUnit cases for its own ways into the kernel"),
+    ("parameters", "boot parameters of its own, in the checks of params"),
     ("common/mutants", "mutants of its hooks"),
 ]
 
@@ -47,8 +48,8 @@ def optional(name):
     folder = arch.FOLDERS / name
     facts = arch.ARCHES.get(name)
     for what, skipped in OPTIONAL:
-        there = ((folder / what).exists() if "." in what or "/" in what
-                 else facts and getattr(facts, what) is not None)
+        there = (facts.has(what) if facts else
+                 "." in what and (folder / what).exists())
         yield what, there, skipped
 
 

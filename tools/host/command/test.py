@@ -51,10 +51,24 @@ def tool(name, words, needs="", takes=("kernel", "jobs")):
         name, command(kernel=kernel, jobs=jobs), kernel)], needs, command)
 
 
-def on_each(name, words, option="--arch", needs="", arches=MACHINES):
-    """A tool on each machine, or on these."""
-    return [tool(f"{name}/{arch}", f"{words} {option}={arch}", needs)
-            for arch in arches]
+def skipped(name, arch, fact):
+    """In the place of a step, where an architecture lacks what it takes."""
+    def run(_kernel, _jobs):
+        print(f"{name}: skipped, tools/arch/{arch} has no {fact}")
+        return [Result(name, skipped=1)]
+
+    return Step(name, run)
+
+
+def on_each(name, words, option="--arch", needs="", facts=()):
+    """A tool on each machine that has these facts."""
+    steps = []
+    for arch, its in MACHINES.items():
+        lacks = [fact for fact in facts if not its.has(fact)]
+        full = f"{name}/{arch}"
+        steps.append(skipped(full, arch, lacks[0]) if lacks else
+                     tool(full, f"{words} {option}={arch}", needs))
+    return steps
 
 
 # A step is a line: what a change is likely to break, and costs few kernels, is
@@ -62,15 +76,14 @@ def on_each(name, words, option="--arch", needs="", arches=MACHINES):
 DAILY = [
     *kunit(slow=False),
     tool("dangerzone/selftest", "dangerzone --arch=all --selftest"),
-    *on_each("dangerzone", "dangerzone"),
+    *on_each("dangerzone", "dangerzone", facts=["zone.py"]),
     tool("checks", "checks", needs="checks"),
     tool("entry-text", "entry-text"),
-    *on_each("params", "params"),
-    *on_each("demo", "noise --check", "--guest", arches=having("noise")),
-    *on_each("torture-short", "torture --quick"),
-    *on_each("bench-short", "bench --quick --check",
-             arches=[name for name, arch in having("bench").items()
-                     if arch.bench.quick]),
+    *on_each("params", "params", facts=["guest.h"]),
+    *on_each("demo", "noise --check", "--guest", facts=["guest.h", "noise"]),
+    *on_each("torture-short", "torture --quick", facts=["guest.h"]),
+    *(tool(f"bench-short/{arch}", f"bench --arch={arch} --quick --check")
+      for arch, facts in having("bench").items() if facts.bench.quick),
 ]
 LONG = [
     *kunit(slow=True),
@@ -84,9 +97,9 @@ LONG = [
     tool("setup", "setup-test", takes=()),
     tool("litmus", "litmus", needs="litmus"),
     tool("model", "model", needs="model", takes=("jobs",)),
-    *on_each("torture", "torture"),
-    *on_each("selftests", "selftests", needs="selftests"),
-    *on_each("bench", "bench --check", arches=having("bench")),
+    *on_each("torture", "torture", facts=["guest.h"]),
+    *on_each("selftests", "selftests", needs="selftests", facts=["guest.h"]),
+    *on_each("bench", "bench --check", facts=["guest.h", "bench", "qemu.h"]),
     tool("mutants", "mutants", needs="litmus model"),
 ]
 
