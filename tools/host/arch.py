@@ -69,6 +69,14 @@ class Stacks:
     plumbing: str = "$"
     # What is below an interrupt, or a system call.
     below: str = "$"
+    # More functions of a source (see noise/sources.py), by its name.
+    senders: dict = field(default_factory=dict)
+    # What flushes because a huge page is split: at the top of the stack, and the
+    # same where our kernel alone flushes for that alone.
+    split: str = "$"
+    our_split: str = "$"
+    # What the firmware is asked for, in the order of its numbers.
+    fences: list = field(default_factory=list)
 
 
 @dataclass
@@ -121,6 +129,9 @@ class Arch:
     stacks: Stacks | None = None
     noise: Noise | None = None
     bench: Bench | None = None
+    # Sources, without .S, of entry code that without CONFIG_CPUWORD has to be
+    # the stock kernel's.
+    entry_text: list = field(default_factory=list)
     # Boot parameters that no other architecture has: their values.
     parameters: dict = field(default_factory=dict)
 
@@ -217,6 +228,14 @@ DEFAULT = "x86_64"
 
 
 def having(what):
-    """The machines that have this section."""
-    return {name: arch for name, arch in MACHINES.items()
-            if getattr(arch, what) is not None}
+    """The machines that have this section, or this file in their folder."""
+    return {name: arch for name, arch in MACHINES.items() if arch.has(what)}
+
+
+def only(what):
+    """The one that does: some checks are of one architecture."""
+    found = list(having(what).values())
+    if len(found) != 1:
+        die(f"{what} is in {len(found)} folders of {FOLDERS.relative_to(ROOT)}, "
+            "and has to be in one")
+    return found[0]

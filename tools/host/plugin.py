@@ -15,18 +15,20 @@ def symbols_of(kernel):
 
 
 def plugin(name, arch=None):
-    """Builds a QEMU plugin that counts instructions, one that has to know them
-    for an architecture; returns its path."""
-    folder = ROOT / "tools" / "qemu"
-    own = [arch.folder / "qemu.h"] if arch else []
+    """Builds a QEMU plugin that counts instructions, one that is, or knows those,
+    of an architecture; returns its path."""
+    folders = [*([arch.folder] if arch else []), ROOT / "tools" / "qemu"]
     full = f"{name}-{arch.name}" if arch else name
-    source, binary = folder / f"{name}.c", BUILD / f"qemu_{full}.so"
-    sources = [source, folder / "plugin.h", *own]
+    binary = BUILD / f"qemu_{full}.so"
+    source = next(path for path in (folder / f"{name}.c" for folder in folders)
+                  if path.exists())
+    sources = [source, *(path for folder in folders
+                         for path in folder.glob("*.h"))]
     if not binary.exists() or any(s.stat().st_mtime > binary.stat().st_mtime
                                   for s in sources):
         must(f"{name}.c",
              ["gcc", "-O2", "-Wall", "-shared", "-fPIC", "-fvisibility=hidden",
-              *(f"-I{file.parent}" for file in own), "-o", binary, source],
+              *(f"-I{folder}" for folder in folders), "-o", binary, source],
              LOGS / f"qemu_{full}.log")
     return binary
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Without CONFIG_CPUWORD nothing changes in x86's entry code: assembles it from
+"""Without CONFIG_CPUWORD nothing changes in entry code: assembles it from
 the stock tree and from ours, with the configuration of the KUnit kernel less
 cpuword, and compares what is in the objects."""
 
@@ -7,12 +7,11 @@ import difflib
 import subprocess
 
 from host import command_line, overlay
+from host.arch import only
 from host.common import BUILD, LOGS, die, must
 from host.kernel import Kernel, StockKernel, ccache_works
 from host.results import Tests
 
-ARCH = "x86_64"
-ENTRY = "arch/x86/entry"
 SECTIONS = [".entry.text", ".noinstr.text", ".text", ".altinstructions",
             ".altinstr_replacement"]
 
@@ -26,7 +25,7 @@ def assemble(kernel, out, config, objects, log):
         "".join([*lines, "# CONFIG_CPUWORD is not set\n"]))
     compiler = "ccache gcc" if ccache_works("gcc") else "gcc"
     make = ["make", f"-j{kernel.jobs}", "-C", kernel.linux, f"O={out}",
-            f"ARCH={ARCH}", f"CC={compiler}", f"HOSTCC={compiler}"]
+            f"ARCH={kernel.arch}", f"CC={compiler}", f"HOSTCC={compiler}"]
     what = f"assembling the entry code, {kernel.linux.name}"
     must(f"{what}: configuration", [*make, "olddefconfig"], log)
     must(what, [*make, *objects], log)
@@ -43,15 +42,13 @@ def contents(file):
 def main():
     args = command_line.parser(__doc__).parse_args()
     overlay.tree(args.kernel)
-    ours = Kernel(ARCH, args.kernel, args.jobs)
-    stock = StockKernel(ARCH, args.kernel, args.jobs)
+    arch = only("entry_text")
+    ours = Kernel(arch.name, args.kernel, args.jobs)
+    stock = StockKernel(arch.name, args.kernel, args.jobs)
     config = ours.build_dir / ".config"
     if not config.exists() and not ours.configure():
         die("no configuration to take")
-    # FRED is not in the configuration.
-    objects = [f"{ENTRY}/{source.stem}.o"
-               for source in sorted((ours.linux / ENTRY).glob("entry_*64*.S"))
-               if "fred" not in source.name]
+    objects = [f"{source}.o" for source in arch.entry_text]
     log = LOGS / "entry-text.log"
     log.unlink(missing_ok=True)
     folders = []

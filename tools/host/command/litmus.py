@@ -192,6 +192,14 @@ def run(test, herd):
     return test
 
 
+def compiled_tests(arch):
+    """Those that are compiled for an architecture, by name: what all of them
+    have, and what is about its own hooks."""
+    own = MACHINES[arch].folder / "litmus"
+    return {path.stem: path for folder in (COMPILED, own)
+            for path in sorted(folder.glob("*.c"))}
+
+
 def main():
     parser = command_line.parser(__doc__)
     parser.add_argument("--no-weakened", action="store_true",
@@ -212,11 +220,13 @@ def main():
             print(f"{arch}: skipped, tools/arch/{arch}/litmus.py is missing")
 
     files = {path.stem: path for path in sorted(TESTS.glob("*.litmus"))}
-    compiled = {path.stem: path for path in sorted(COMPILED.glob("*.c"))}
+    compiled = {compiler.arch: compiled_tests(compiler.arch)
+                for compiler in compilers}
+    known = sorted({*files, *(name for tests in compiled.values()
+                              for name in tests)})
     for name in args.tests:
-        if name not in files | compiled:
-            die(f"no test {name}; there are: "
-                f"{' '.join(sorted(files | compiled))}")
+        if name not in known:
+            die(f"no test {name}; there are: {' '.join(known)}")
     shutil.rmtree(MADE, ignore_errors=True)
     MADE.mkdir(parents=True)
     LOGS.mkdir(parents=True, exist_ok=True)
@@ -230,11 +240,12 @@ def main():
         except Bad as error:
             tests.append(Test(name, "", "a test", seen=str(error)))
     for compiler in compilers:
-        for name in args.tests or compiled:
-            if name not in compiled:
+        own = compiled[compiler.arch]
+        for name in args.tests or own:
+            if name not in own:
                 continue
             try:
-                tests += read_compiled(compiled[name], compiler,
+                tests += read_compiled(own[name], compiler,
                                        not args.no_weakened)
             except Bad as error:
                 tests.append(Test(f"{compiler.arch}/{name}", "", "a test",

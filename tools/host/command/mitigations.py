@@ -10,15 +10,16 @@ import tempfile
 from pathlib import Path
 
 from host import command_line, common, lookup
-from host.arch import MACHINES
+from host.arch import only
 from host.common import LOGS, die
 from host.guest import build_guest, write_initramfs
 from host.kernel import build_kernel
 from host.machine import boot
 from host.results import Tests
 
-mitigations = lookup.module("x86_64", "mitigations")
-live_text = lookup.module("x86_64", "live_text")
+ARCH = only("mitigations.py")
+mitigations = lookup.module(ARCH.name, "mitigations")
+live_text = lookup.module(ARCH.name, "live_text")
 
 # Seconds for a boot, which takes two, if nothing else runs.
 TIMEOUT = 300
@@ -53,7 +54,7 @@ class Guest:
         copy = directory / f"{title}.vmlinux"
         shutil.copyfile(built.build_dir / "vmlinux", copy)
         self.image = live_text.LiveImage(copy)
-        arch = MACHINES["x86_64"]
+        arch = ARCH
         self.initramfs = directory / f"{title}.cpio"
         write_initramfs(self.initramfs, {"init": build_guest(
             arch, built.version, built.linux, "mitigations")})
@@ -63,7 +64,7 @@ class Guest:
         control = self.directory / "qmp"
         text = self.directory / "text"
         start, size = self.image.area()
-        arch = MACHINES["x86_64"]
+        arch = ARCH
         what = f"{self.title}, {name}{', tracked' if tracked else ''}"
         lines = boot(what, arch,
                         self.built.build_dir / arch.image, self.initramfs,
@@ -178,10 +179,10 @@ def main():
     tests = Tests(len(machines) + every)
     with tempfile.TemporaryDirectory() as directory:
         directory = Path(directory)
-        ours = Guest("ours", build_kernel("x86_64", args.kernel, args.jobs),
+        ours = Guest("ours", build_kernel(ARCH.name, args.kernel, args.jobs),
                      directory)
         stock = None if args.no_stock else Guest(
-            "stock", build_kernel("x86_64", args.kernel, args.jobs,
+            "stock", build_kernel(ARCH.name, args.kernel, args.jobs,
                                      stock=True), directory)
         for name, machine in machines.items():
             plain = {}

@@ -71,6 +71,11 @@ def on_each(name, words, option="--arch", needs="", facts=()):
     return steps
 
 
+def of_one(name, fact):
+    """A tool that is about one architecture, if that is there."""
+    return [tool(name, name)] if having(fact) else []
+
+
 # A step is a line: what a change is likely to break, and costs few kernels, is
 # in the first list. README.md and docs/tools/testing.rst say what is in which.
 DAILY = [
@@ -78,7 +83,7 @@ DAILY = [
     tool("dangerzone/selftest", "dangerzone --arch=all --selftest"),
     *on_each("dangerzone", "dangerzone", facts=["zone.py"]),
     tool("checks", "checks", needs="checks"),
-    tool("entry-text", "entry-text"),
+    *of_one("entry-text", "entry_text"),
     *on_each("params", "params", facts=["guest.h"]),
     *on_each("demo", "noise --check", "--guest", facts=["guest.h", "noise"]),
     *on_each("torture-short", "torture --quick", facts=["guest.h"]),
@@ -92,8 +97,8 @@ LONG = [
            "clang" if facts.config == "clang" else "")
       for arch in MACHINES
       for variant, facts in MACHINES[arch].variants.items() if facts.zone),
-    tool("mitigations", "mitigations"),
-    tool("tlbi", "tlbi"),
+    *of_one("mitigations", "mitigations.py"),
+    *of_one("tlbi", "tlbi.c"),
     tool("setup", "setup-test", takes=()),
     tool("litmus", "litmus", needs="litmus"),
     tool("model", "model", needs="model", takes=("jobs",)),

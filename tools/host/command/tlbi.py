@@ -9,7 +9,7 @@ import re
 from collections import Counter
 
 from host import command_line
-from host.arch import MACHINES
+from host.arch import only
 from host.common import LOGS, die
 from host.kernel import build_kernel
 from host.machine import accelerator
@@ -17,6 +17,7 @@ from host.noise.measure import DEFAULT_LOADS, measure
 from host.plugin import need_qemu, plugin, symbols_of
 from host.results import Tests
 
+ARCH = only("tlbi.c")
 SETTINGS = ["broadcast", "deferred"]
 # Where lazily freed areas are flushed.
 PURGE = re.compile(r"_*purge_\w+|_vm_unmap_aliases|cpuword_quarantine_\w+")
@@ -45,11 +46,10 @@ def count(built, setting, loads):
     """{load: how often, by function}"""
     path = LOGS / f"tlbi-{setting}.counts"
     path.unlink(missing_ok=True)
-    arch = MACHINES[built.arch]
     run = measure(
         built, f"tlbi-{setting}", f"nokaslr cpuword.tlbi={setting}", loads,
-        accel=["-accel", arch.machine.tcg, "-plugin",
-               f"{plugin('tlbi')},out={path}"])
+        accel=["-accel", ARCH.machine.tcg, "-plugin",
+               f"{plugin('tlbi', ARCH)},out={path}"])
     for load, why in run.skipped.items():
         die(f"{load} was left out: {why}")
     symbols = sorted((int(address, 16), symbol) for symbol, address in
@@ -66,15 +66,15 @@ def main():
     parser.add_argument("--load", metavar="NAME,...", type=command_line.words,
                         help="only these loads of the demo")
     args = parser.parse_args()
-    known = MACHINES["arm64"].noise.counts
+    known = ARCH.noise.counts
     names = args.load or DEFAULT_LOADS
     for name in names:
         if name not in known:
             die(f"there is no load {name}; valid: {' '.join(known)}")
-    if accelerator("arm64") != "tcg":
+    if accelerator(ARCH.name) != "tcg":
         die("QEMU counts only what it emulates; run without ACCEL=")
-    built = build_kernel("arm64", args.kernel, args.jobs)
-    need_qemu(MACHINES["arm64"])
+    built = build_kernel(ARCH.name, args.kernel, args.jobs)
+    need_qemu(ARCH)
     loads = {name: known[name] for name in names}
     seen = {setting: count(built, setting, loads) for setting in SETTINGS}
 

@@ -5,8 +5,9 @@ import re
 
 from host.arch import ARCHES
 
-# The SBI's remote fence functions, and the same as the firmware counts them.
-FENCES = {0: "fence.i", 1: "sfence.vma", 2: "sfence.vma.asid"}
+# What firmware is asked for, by number, and the same as it counts that.
+FENCES = {number: name for arch in ARCHES.values() if arch.stacks
+          for number, name in enumerate(arch.stacks.fences)}
 
 # What is in /proc/interrupts, by description.
 INTERRUPTS = [("function call", re.compile("function call", re.I)),
@@ -21,6 +22,13 @@ def of_all(what):
     known which one it is."""
     return "|".join(getattr(arch.stacks, what) for arch in ARCHES.values()
                     if arch.stacks)
+
+
+def called(source, functions):
+    """A pattern for these functions, and those that architectures add."""
+    more = [arch.stacks.senders[source] for arch in ARCHES.values()
+            if arch.stacks and source in arch.stacks.senders]
+    return rf"\|({'|'.join([functions, *more])})\|"
 
 
 # A stack trace begins with how an IPI is sent, which says nothing ...
@@ -38,43 +46,40 @@ INTERRUPTED = re.compile(
 # Who sends, by name: the first of these that is in the sender's stack, which is
 # written "|frame|frame|". DEFERRABLE change what the kernel alone uses; to the
 # others a CPU has to answer at once.
-DEFERRABLE = {
-    "text patching":
-        r"\|(text_poke_(bp_batch|finish|sync\w*)|arch_jump_label_transform\w*|"
-        r"arch_static_call_transform|arch_(dis)?arm_kprobe|"
-        r"arch_(un)?optimize_kprobes?)\|",
-    "set_memory":
-        r"\|(_*change_page_attr\w*|_*set_memory\w*|set_direct_map_\w+)\|",
-    "vmalloc purge": r"\|(__purge_vmap_area_lazy|_?vm_unmap_aliases\w*)\|",
-    "percpu": r"\|pcpu_\w+\|",
-    "instruction cache":
-        r"\|(flush_icache_\w+|kick_all_cpus_sync\w*|patch_text_\w+)\|",
-    "ftrace barrier": r"\|(ftrace_modify_all_code|update_ftrace_function)\|",
-}
+DEFERRABLE = {source: called(source, functions) for source, functions in {
+    "text patching": r"arch_jump_label_transform\w*|arch_static_call_transform|"
+                     r"arch_(dis)?arm_kprobe|arch_(un)?optimize_kprobes?",
+    "set_memory": r"_*set_memory\w*|set_direct_map_\w+",
+    "vmalloc purge": r"__purge_vmap_area_lazy|_?vm_unmap_aliases\w*",
+    "percpu": r"pcpu_\w+",
+    "instruction cache": r"flush_icache_\w+|kick_all_cpus_sync\w*",
+    "ftrace barrier": r"ftrace_modify_all_code|update_ftrace_function",
+}.items()}
 
 OTHERS = {
     # The flush of a split: the two sizes may not meet.
-    "page split": r"^\|(flush_tlb_all\|)?"
-                  r"(__change_page_attr\w*|_*split_large_page)\|",
-    "stop_machine": r"\|(stop_machine\w*|multi_cpu_stop|cpu_stop_queue_work|"
-                    r"stop_one_cpu\w*|cpu_stopper_thread)\|",
-    "tick": r"\|tick_nohz_\w+\|",
-    "work on each CPU": r"\|(schedule_on_each_cpu|queue_work_on|__queue_work)\|",
-    "RCU": r"\|((synchronize_)?s?rcu_\w+|sync_rcu_\w+|call_rcu\w*|"
-           r"force_qs_rnp)\|",
-    "user TLB": r"\|(flush_tlb_mm_range|arch_tlbbatch_flush|flush_tlb_page|"
-                r"ptep_clear_flush\w*)\|",
-    "perf": r"\|(perf_\w+|event_function_call)\|",
-    "timer": r"\|(hrtimers?_\w+|clock_was_set\w*|add_timer_on|"
-             r"wake_up_nohz_cpu|get_nohz_timer_target)\|",
+    "page split": rf"^\|(flush_tlb_all\|)?({of_all('split')})\|",
+    **{source: called(source, functions) for source, functions in {
+        "stop_machine": r"stop_machine\w*|multi_cpu_stop|cpu_stop_queue_work|"
+                        r"stop_one_cpu\w*|cpu_stopper_thread",
+        "tick": r"tick_nohz_\w+",
+        "work on each CPU": r"schedule_on_each_cpu|queue_work_on|__queue_work",
+        "RCU": r"(synchronize_)?s?rcu_\w+|sync_rcu_\w+|call_rcu\w*|force_qs_rnp",
+        "user TLB": r"flush_tlb_mm_range|arch_tlbbatch_flush|flush_tlb_page|"
+                    r"ptep_clear_flush\w*",
+        "perf": r"perf_\w+|event_function_call",
+        "timer": r"hrtimers?_\w+|clock_was_set\w*|add_timer_on|"
+                 r"wake_up_nohz_cpu|get_nohz_timer_target",
+    }.items()},
 }
 
 SOURCES = [(name, re.compile(pattern)) for name, pattern in
            [("page split", OTHERS["page split"]), *DEFERRABLE.items(),
             *OTHERS.items()]]
 
-# riscv: only there, and then, set_memory flushes at once on our kernel.
-SPLIT = ("flush_tlb_all", "__set_memory")
+# Where set_memory flushes at once on our kernel for a split alone.
+OUR_SPLIT = re.compile(rf"^\|({of_all('our_split')})\|")
+
 
 def cause(stack):
     frames = []
@@ -89,9 +94,9 @@ def cause(stack):
 
 def source(kind, frames, ours=False):
     """The name of who sent it; ours says that it was our kernel."""
-    if ours and frames[:2] == SPLIT:
-        return "page split"
     stack = f"|{'|'.join(frames)}|"
+    if ours and OUR_SPLIT.search(stack):
+        return "page split"
     for name, pattern in SOURCES:
         # Those two kinds say themselves that nothing of ours is in them.
         if (pattern.search(stack) and not
