@@ -103,7 +103,7 @@ mutants: ## make faults on purpose, one at a time: does a test notice?
 		$(if $(LEVEL),--level "$(LEVEL)") $(if $(ONLY),--only "$(ONLY)")
 
 selftests: ## run the kernel's own tests on ARCH, on the stock kernel and on ours
-	@tools/setup.sh $(ARCH) $(if $(filter x86_64,$(ARCH)),selftests)
+	@tools/setup.sh $(ARCH) $(if $(wildcard tools/arch/$(ARCH)/selftests.py),selftests)
 	@tools/cpuword selftests $(run_args)
 
 torture: ## run rcutorture, and a torture test of the word, on ARCH (or all)

@@ -2,60 +2,40 @@
 """The kernel's own tests, in QEMU on our kernel and on the stock one. A test
 that passes there has to pass here.
 
-On x86_64 the selftests of entry code, of membarrier and of rseq run on isolated
-CPUs, whose entries are tracked, while CPU 0 leaves them work to find there, and
-sends them NMIs. On each architecture the kernel's tests of itself run at boot
+Where an architecture has a selftests.py (x86_64), the selftests that it names, of
+entry code, membarrier and rseq, run on isolated CPUs, whose entries are tracked.
+CPU 0 leaves them work to find there, and sends them NMIs. On each architecture the kernel's tests of itself run at boot
 and as modules (variant "kernel"), while isolated CPUs spin in user mode."""
 
 import re
-import subprocess
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from host import command_line, machine, selftests_kernel
+from host import command_line, lookup, machine, selftests_kernel
 from host.arch import MACHINES
 from host.common import BUILD, LOGS, die, must
 from host.guest import build_guest, write_initramfs
 from host.kernel import build_kernel
-from host.lookup import stock as stock_facts
 from host.machine import host_clock
 from host.results import Tests
+from host.selftests_variant import Variant
 
 # Seconds that a test may take, and a boot with all of them.
 TEST_TIMEOUT = 240
 BOOT_TIMEOUT = 1800
 
 
-@dataclass
-class Variant:
-    """One way to run the tests: how the ways into the kernel differ."""
-    # QEMU's -cpu and the command line. Through the vdso 32-bit programs enter
-    # by SYSCALL on AMD's CPUs, by SYSENTER on Intel's.
-    cpu: str
-    append: str
-    # All CPUs but the first are isolated, so that their entries are tracked.
-    isolated: bool = True
-    # The kernel's tests of itself, which need a kernel of their own.
-    modules: bool = False
-
-
-VARIANTS = {
-    "amd": Variant("max", "pti=off"),
-    "amd-pti": Variant("max", "pti=on"),
-    "amd-pti-4level": Variant("max", "pti=on no5lvl"),
-    "intel": Variant("max,vendor=GenuineIntel", "pti=off"),
-    "intel-pti": Variant("max,vendor=GenuineIntel", "pti=on"),
-    # Some tests go to CPU 0 by themselves: here that is tracked as well.
-    "track": Variant("max", "pti=off cpuword.track=all"),
-    # No CPU is tracked; and membarrier's tests want all of its commands, of
-    # which nohz_full= takes one away.
-    "untracked": Variant("max", "pti=off", isolated=False),
-}
 # The kernel's tests of itself, with two CPUs to run on and two that spin.
 KERNEL = Variant("", f"nohz_full=2-3 {selftests_kernel.APPEND}",
                  isolated=False, modules=True)
-ALL_VARIANTS = {**VARIANTS, "kernel": KERNEL}
+
+
+def variants_of(arch):
+    """All of an architecture's. The selftests are run where there is one of its
+    own."""
+    own = lookup.module(arch, "selftests")
+    return {**(own.VARIANTS if own else {}), "kernel": KERNEL}
+
 
 # Exit codes: kselftest's, and timeout(1)'s.
 PASS, SKIP, TIMED_OUT = 0, 4, 124
@@ -87,43 +67,28 @@ def arguments(program):
 
 # --- the tests ---
 
-def build_tests(kernel, jobs):
+def build_tests(arch, kernel, jobs):
     """Builds them as the kernel tree's Makefiles do: {name: path}."""
+    own = lookup.module(arch, "selftests")
     tree = BUILD / kernel / "linux"
-    out = BUILD / kernel / "selftests-x86_64"
+    out = BUILD / kernel / f"selftests-{arch}"
     log = LOGS / "selftests-build.log"
     log.unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     must("kernel headers for the selftests",
-            ["make", "-C", tree, f"O={out}", "ARCH=x86_64", "headers"], log)
+            ["make", "-C", tree, f"O={out}", f"ARCH={arch}", "headers"], log)
     must("building the selftests",
             ["make", "-C", tree / "tools/testing/selftests", f"O={out}",
-             "TARGETS=x86 membarrier rseq", "FORCE_TARGETS=1", f"-j{jobs}"],
+             f"TARGETS={own.TARGETS}", "FORCE_TARGETS=1", f"-j{jobs}"],
             log)
     found = {}
     for path in sorted((out / "kselftest").glob("*/*")):
         if path.is_file() and path.read_bytes()[:4] == b"\x7fELF":
             found[f"{path.parent.name}/{path.name}"] = path
-    for end in ("_32", "_64"):
+    for end in own.ENDS:
         if not any(name.endswith(end) for name in found):
             die(f"no test ending in {end} was built; see {log}")
     return found
-
-
-def libraries():
-    """The C library that they are linked with: {name in the guest: path}."""
-    files = {}
-    for bits, loader in (("64", "lib64/ld-linux-x86-64.so.2"),
-                         ("32", "lib/ld-linux.so.2")):
-        for name in (loader, f"lib{bits}/libc.so.6", f"lib{bits}/libm.so.6",
-                     f"lib{bits}/libgcc_s.so.1"):
-            path = Path(subprocess.run(
-                ["gcc", f"-m{bits}", f"-print-file-name={Path(name).name}"],
-                capture_output=True, text=True, check=True).stdout.strip())
-            if not path.is_absolute():
-                die(f"gcc does not find the {bits}-bit {Path(name).name}")
-            files[name] = path
-    return files
 
 
 def commands(programs, only):
@@ -139,7 +104,7 @@ def commands(programs, only):
 class Test:
     code: int
     milliseconds: int
-    # It failed for nothing but a flag that QEMU sets.
+    # It failed for nothing but what QEMU does.
     flag: bool
 
 
@@ -153,18 +118,8 @@ class Run:
     trouble: str = ""
 
 
-def only_flag(output):
-    """True if RF in the flags that an INT3 saved is all that is wrong. QEMU (as
-    of 10.0) sets it in what an interrupt saves; so it is set after the return,
-    and INT3 saves it, if the interrupt came between the return and the INT3."""
-    failures = [line for line in output if line.startswith("[FAIL]")]
-    return bool(failures) and all(
-        match and int(match[1], 16) | 1 << 16 == int(match[2], 16)
-        for match in (re.search(r"Reg \d+ mismatch: requested (0x\w+); got "
-                                r"(0x\w+)$", line) for line in failures))
-
-
-def parse(lines, this):
+def parse(lines, this, arch):
+    own = lookup.module(arch, "selftests")
     run, running, output, head = Run(), None, [], []
     for line in lines:
         if line.startswith("@@ load name="):
@@ -174,7 +129,8 @@ def parse(lines, this):
             code = int(code)
             if this.modules:
                 name, code = selftests_kernel.loaded(name, code)
-            run.tests[name] = Test(code, int(ms), only_flag(output))
+            run.tests[name] = Test(
+                code, int(ms), bool(own and own.excused(output)))
             running = None
         elif line.startswith("@@ word cpu "):
             head = line.split()[2:]
@@ -192,10 +148,9 @@ def parse(lines, this):
     return run
 
 
-def boot(title, kernel, files, variant):
+def boot(title, kernel, files, variant, this):
     """Runs all tests on a kernel; goes on after one that crashed."""
     arch = MACHINES[kernel.arch]
-    this = ALL_VARIANTS[variant]
     log = LOGS / f"selftests-{arch.name}-{variant}-{title}.log"
     initramfs = kernel.build_dir / "selftests.cpio"
     modules = selftests_kernel.MODULES if this.modules else ["test_module"]
@@ -217,7 +172,7 @@ def boot(title, kernel, files, variant):
             isolate=this.isolated)
     finally:
         initramfs.unlink()
-    run = parse(lines, this)
+    run = parse(lines, this, kernel.arch)
     if not well:
         run.trouble = run.trouble or "ended early"
     return run
@@ -241,11 +196,11 @@ class Verdict:
     def __init__(self, version):
         # For runs without the stock kernel.
         self.fails = {line.partition(": ")[0]
-                      for line in stock_facts(version, "fails")}
+                      for line in lookup.stock(version, "fails")}
         # {(command, outcome, outcome on the stock kernel): variants}
         self.listed = {}
 
-    def compare(self, tests, variant, names, ours, stock):
+    def compare(self, tests, variant, this, names, ours, stock):
         for name in names:
             mine = outcome(ours.tests.get(name))
             # What it did not come to, if it crashed, nobody can compare.
@@ -270,7 +225,6 @@ class Verdict:
         if stock and stock.trouble:
             tests.test("the stock kernel", f"{stock.trouble}: no comparison "
                        "from there on")
-        this = ALL_VARIANTS[variant]
         if this.modules:
             for group in selftests_kernel.GROUPS:
                 if not any(name.startswith(f"{group}/") for name in ours.tests):
@@ -311,16 +265,18 @@ def guest_files(args, kernels, program, lines):
 
 def run_variant(tests, variant, kernels, files, names, only, verdict, summary):
     """Runs the tests (names, if they are known before) on the kernels."""
+    this = variants_of(kernels["ours"].arch)[variant]
     runs, rows = {}, []
     for title, kernel in kernels.items():
         started = time.monotonic()
-        runs[title] = boot(title, kernel, files, variant)
+        runs[title] = boot(title, kernel, files, variant, this)
         rows.append((variant, title, time.monotonic() - started))
     everything = {name for run in runs.values() for name in run.tests}
     names = names or sorted(name for name in everything
                             if re.search(only, name))
     with tests.group(variant) as group:
-        verdict.compare(group, variant, names, runs["ours"], runs.get("stock"))
+        verdict.compare(group, variant, this, names, runs["ours"],
+                        runs.get("stock"))
     for variant, title, seconds in rows:
         run = runs[title]
         codes = [run.tests[name].code for name in names if name in run.tests]
@@ -332,16 +288,15 @@ def run_variant(tests, variant, kernels, files, names, only, verdict, summary):
 
 def main():
     parser = command_line.parser(__doc__, MACHINES)
-    parser.add_argument("--variant", nargs="+", choices=[*ALL_VARIANTS, "all"],
-                        default=["all"],
-                        help="only x86_64 has others than kernel")
+    parser.add_argument("--variant", nargs="+", default=["all"],
+                        help="kernel, what an architecture has, or all")
     parser.add_argument("--only", metavar="REGEX", default="",
                         help="the tests whose command this matches")
     parser.add_argument("--no-stock", action="store_true",
                         help="our kernel alone: a failure is one, but of a "
                         "test that is known to fail on any")
     args = parser.parse_args()
-    valid = ALL_VARIANTS if args.arch == "x86_64" else ["kernel"]
+    valid = variants_of(args.arch)
     variants = [*valid] if "all" in args.variant else args.variant
     for variant in variants:
         if variant not in valid:
@@ -350,17 +305,17 @@ def main():
     verdict, summary = Verdict(args.kernel), []
     tests = Tests(len(variants))
 
-    programs = [v for v in variants if v in VARIANTS]
+    programs = [v for v in variants if v != "kernel"]
     if programs:
         kernels = build_kernels(args)
-        found = build_tests(args.kernel, args.jobs)
+        found = build_tests(args.arch, args.kernel, args.jobs)
         names = commands(found, args.only)
         if not names:
             die(f"no test matches {args.only}")
-        # A tracer and its tracee are quicker on one CPU.
-        files = {**found, **libraries(), **guest_files(
+        own = lookup.module(args.arch, "selftests")
+        files = {**found, **own.libraries(), **guest_files(
             args, kernels, "selftests",
-            (f"{1 if name.startswith('x86/') else 3} {name}"
+            (f"{own.cpus(name)} {name}"
              for name in names))}
         for variant in programs:
             run_variant(tests, variant, kernels, files, names, "", verdict,
