@@ -86,7 +86,9 @@ need_cbmc() {
 # Not gcc-multilib, which conflicts with the cross compilers.
 need_gcc32() {
 	local version
-	[ -e "$(gcc -m32 -print-libgcc-file-name 2>/dev/null)" ] && return
+	# Without it GCC names the one for 64-bit programs.
+	[ "$(gcc -m32 -print-libgcc-file-name 2>/dev/null)" != \
+	  "$(gcc -print-libgcc-file-name 2>/dev/null)" ] && return
 	version=$(gcc -dumpversion 2>/dev/null || candidate gcc)
 	version=${version#*:}
 	: "${version:=VERSION}"		# until apt's lists are there
