@@ -2,6 +2,7 @@
 """What the host-side tools share: paths, one-line errors, long commands."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -74,6 +75,29 @@ class Progress:
         end = "\r\033[K" if self.tty else ""
         print(f"{end}{self.what}: {result} ({elapsed(self.seconds())})",
               flush=True)
+
+
+class Console:
+    """What a program prints, in lines as they come; all of it goes to a log."""
+
+    def __init__(self, pipe, out, progress):
+        self.pipe, self.out, self.progress = pipe, out, progress
+        self.rest = b""
+
+    def read(self):
+        """Lines, after a second at most; None at the end."""
+        self.progress.tick()
+        if not select.select([self.pipe], [], [], 1)[0]:
+            return []
+        data = os.read(self.pipe.fileno(), 65536)
+        if not data:
+            return None
+        self.out.write(data)
+        *new, self.rest = (self.rest + data).split(b"\n")
+        lines = [line.decode(errors="replace").rstrip("\r") for line in new]
+        for line in lines:
+            self.progress.line(line)
+        return lines
 
 
 def run(what, command, log, *, cwd=None, env=None, timeout=None, echo=False,

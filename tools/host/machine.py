@@ -3,12 +3,11 @@
 
 import os
 import re
-import select
 import shlex
 import subprocess
 from pathlib import Path
 
-from host.common import Progress, die
+from host.common import Console, Progress, die
 from host.results import SPLAT
 
 
@@ -61,7 +60,7 @@ def boot(what, arch, image, initramfs, append, log, timeout, accel=None,
                f"{arch.qemu_config.kernel_command_line} {arch.machine.append} "
                f"{isolated} kunit.enable=0 loglevel=5 "
                f"panic=-1 {append}"]
-    lines, rest, splat = [], b"", None
+    lines, splat = [], None
     log.parent.mkdir(parents=True, exist_ok=True)
     progress = Progress(what)
     result = "failed"
@@ -71,6 +70,7 @@ def boot(what, arch, image, initramfs, append, log, timeout, accel=None,
         qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT)
+        console = Console(qemu.stdout, out, progress)
         try:
             while "@@ bye" not in lines:
                 if stop and stop():
@@ -79,21 +79,14 @@ def boot(what, arch, image, initramfs, append, log, timeout, accel=None,
                 if progress.seconds() > timeout:
                     result = splat or "hung"
                     break
-                progress.tick()
-                if not select.select([qemu.stdout], [], [], 1)[0]:
-                    continue
-                data = os.read(qemu.stdout.fileno(), 65536)
-                if not data:
+                new = console.read()
+                if new is None:
                     result = splat or "stopped early"
                     break
-                out.write(data)
-                *new, rest = (rest + data).split(b"\n")
+                lines += new
                 for line in new:
-                    lines.append(line.decode(errors="replace").rstrip("\r"))
-                    progress.line(lines[-1])
-                    found = (SPLAT.search(lines[-1]) and
-                             LATE_TICK not in lines[-1])
-                    splat = splat or found and lines[-1].strip()
+                    found = SPLAT.search(line) and LATE_TICK not in line
+                    splat = splat or found and line.strip()
             else:
                 if at_end:
                     at_end()

@@ -4,6 +4,8 @@
 import re
 import subprocess
 
+from host.edit import Bad
+
 SYMBOL = re.compile(r"[\da-f]+ <(.*)>:$")
 INSTRUCTION = re.compile(r" *([\da-f]+):\t(.*)")
 # Of x86. They come before what they modify, and only KEPT change what it does.
@@ -14,7 +16,7 @@ KEPT = ("lock", "rep")
 NEWER = {"repz clac": "eretu", "repnz clac": "erets"}
 
 
-class Failed(Exception):
+class Failed(Bad):
     """objdump's last line of complaint."""
 
 

@@ -5,7 +5,7 @@ from user mode and the entry hook, and between the exit hook and user mode."""
 import fnmatch
 from pathlib import Path
 
-from host import command_line, common, lookup
+from host import command_line, common, lookup, objdump
 from host.arch import FOLDERS, MACHINES
 from host.common import ROOT, die
 from host.kernel import build_kernel
@@ -209,7 +209,7 @@ def main():
                 else:
                     examine(tests, built(arch, args.variant, args.kernel,
                                          args.jobs), args)
-    except (BadImage, BadRules) as error:
+    except (BadImage, BadRules, objdump.Failed) as error:
         die(str(error))
     return tests.end()
 

@@ -2,7 +2,6 @@
 """Runs of tools/guest/noise/, in a guest or on the machine we are on."""
 
 import os
-import select
 import shutil
 import signal
 import subprocess
@@ -10,7 +9,7 @@ import sys
 from pathlib import Path
 
 from host.arch import MACHINES
-from host.common import BUILD, LOGS, Progress, die
+from host.common import BUILD, LOGS, Console, Progress, die
 from host.guest import build_guest, sources, write_initramfs
 from host.machine import boot
 from host.noise.trace import Run
@@ -172,21 +171,12 @@ def measure_here(args, loads, interrupt):
                                start_new_session=True)
     interrupt.then = program.terminate
     progress = Progress("measuring")
-    lines, rest = [], b""
+    lines = []
     try:
         with open(log, "wb") as out:
-            while True:
-                progress.tick()
-                if not select.select([program.stdout], [], [], 1)[0]:
-                    continue
-                data = os.read(program.stdout.fileno(), 65536)
-                if not data:
-                    break
-                out.write(data)
-                *new, rest = (rest + data).split(b"\n")
-                for line in new:
-                    lines.append(line.decode(errors="replace"))
-                    progress.line(lines[-1])
+            console = Console(program.stdout, out, progress)
+            while (new := console.read()) is not None:
+                lines += new
     finally:
         if program.poll() is None:
             program.terminate()
