@@ -9,7 +9,7 @@
 ALL     := $(patsubst tools/arch/%/arch.toml,%,$(sort $(wildcard tools/arch/*/arch.toml)))
 ARCHES  := $(patsubst tools/arch/%/arch.toml,%,\
 	   $(shell grep -l '^\[machine\]' $(sort $(wildcard tools/arch/*/arch.toml))))
-KERNELS := $(patsubst patches/%/series,%,$(sort $(wildcard patches/*/series)))
+KERNELS := $(shell cd patches && printf '%s\n' */series | cut -d/ -f1 | sort -V)
 
 # setup installs for every architecture unless one is named.
 SETUP_ARCHES := $(or $(ARCH),$(ARCHES))

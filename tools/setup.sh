@@ -20,7 +20,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 export LC_ALL=C		# we look at what apt says
 
-kernel=6.12
+kernel=$(cd patches && printf '%s\n' */series | cut -d/ -f1 | sort -V | head -n 1)
 arches=(tools/arch/*)
 arches=("${arches[@]#tools/arch/}")
 # Older ones lose a race when a CPU patches text that another one executes: an

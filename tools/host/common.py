@@ -14,8 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 LOGS = BUILD / "log"
 # Versions that there is a series of patches for, the default one first.
-KERNELS = sorted(path.parent.name for path in
-                 (ROOT / "patches").glob("*/series"))
+KERNELS = sorted((path.parent.name for path in
+                  (ROOT / "patches").glob("*/series")),
+                 key=lambda version: [int(n) for n in version.split(".")])
 # A line at least this often, so that a CI log shows what is going on.
 HEARTBEAT = 15
 # What a line of ours begins with that says what is wrong.

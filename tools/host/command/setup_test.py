@@ -36,7 +36,7 @@ echo 'int main(void) { return puts("built") < 0; }' >>/tmp/build.c
 gcc /tmp/build.c -lelf -lcrypto -o /tmp/build
 /tmp/build
 /usr/bin/python3 -c "import elftools"
-xz --list /usr/src/linux-source-6.12.tar.xz
+xz --list /usr/src/linux-source-*.tar.xz
 """
 QEMU = r"""
 version=$(qemu-system-%s --version | sed -n 's/.* version \([0-9.]*\).*/\1/p')
