@@ -20,7 +20,9 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 export LC_ALL=C		# we look at what apt says
 
-kernel=$(cd patches && printf '%s\n' */series | cut -d/ -f1 | sort -V | head -n 1)
+kernels=(patches/*/series)
+kernel=${kernels[0]#patches/}
+kernel=${kernel%/series}
 arches=(tools/arch/*)
 arches=("${arches[@]#tools/arch/}")
 # Older ones lose a race when a CPU patches text that another one executes: an

@@ -20,6 +20,7 @@ class Setup(unittest.TestCase):
         self.path = self.top / "bin"
         self.path.mkdir()
         self.put("tools/setup.sh", (ROOT / "tools/setup.sh").read_text())
+        self.put("patches/6.12/series", "")
         self.put("tools/arch/x86_64/packages", "")
         self.put("tools/arch/um/arch.toml", "")
         self.put("tools/arch/other/packages",
