@@ -101,7 +101,8 @@ def boot(arch, kernel, name, values):
     write_initramfs(initramfs, {
         "init": build_guest(arch, kernel.version, kernel.linux,
                                "params")})
-    words = ["nohz_full=1-2", f"cpuword.{name}={value}"]
+    words = ["nohz_full=1-2", machine.host_clock(arch),
+             f"cpuword.{name}={value}"]
     words += [f"cpuword.{name}" + bad.format(value, value, UPPER=value.upper())
               for bad in BAD]
     try:
