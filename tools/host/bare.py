@@ -181,9 +181,9 @@ def bare(release):
         sources.append(f"deb {security} {release}-security main\n")
     (layer / "etc/apt/sources.list").write_text("".join(sources))
     # How this machine gets at its sources: proxies and the like.
-    settings = subprocess.run(["apt-config", "dump"], text=True, check=True,
-                              stdout=subprocess.PIPE).stdout
-    settings = [line for line in settings.splitlines(keepends=True)
+    dump = subprocess.run(["apt-config", "dump"], text=True, check=True,
+                          stdout=subprocess.PIPE).stdout
+    settings = [line for line in dump.splitlines(keepends=True)
                 if re.match(r"Acquire::(https?::|Check-)", line)]
     (layer / "etc/apt/apt.conf.d/99setup-test").write_text(
         'Acquire::Languages "none";\n' + "".join(settings))

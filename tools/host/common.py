@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
@@ -23,7 +24,7 @@ HEARTBEAT = 15
 TOOL = Path(sys.argv[0]).stem
 
 
-def die(message):
+def die(message) -> NoReturn:
     print(f"{TOOL}: {message}", file=sys.stderr)
     sys.exit(1)
 
@@ -156,7 +157,7 @@ def must(what, command, log):
 
 def kill_tree(root):
     # Not killpg(): user-mode Linux makes itself a session of its own.
-    children = {}
+    children: dict = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             # "pid (command) state parent": the command may hold anything.

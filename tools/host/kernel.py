@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 from host import common, overlay
 from host.arch import ARCHES
@@ -34,7 +35,8 @@ class Objects:
         self.log = log
         self.read = 0       # bytes of the log
         self.done, self.all = set(), set()
-        self.answer = self.asked = None
+        self.answer: Any = None
+        self.asked: Any = None
 
     def look(self):
         """What make has said since the last time, in whole lines."""

@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 from io import BytesIO
+from typing import Optional
 
 from elftools.elf.elffile import ELFFile
 
@@ -141,8 +142,8 @@ class Compiler:
     def disassemble(self, file, elf, flavour):
         """The instructions of each process."""
         unpatched = self.syntax.unpatched(elf, flavour)
-        code = {}
-        body = None
+        code: dict = {}
+        body: Optional[list] = None
         patched = False
         for symbol, insn in objdump.disassemble(
                 self.prefix, file, "-d", *self.syntax.OBJDUMP):

@@ -3,6 +3,7 @@
 
 import functools
 import importlib.util
+from typing import Any
 
 from host.arch import FOLDERS
 from host.common import ROOT, die
@@ -35,7 +36,7 @@ def module(arch, name):
     path = FOLDERS / arch / f"{name}.py"
     if not path.exists():
         return None
-    spec = importlib.util.spec_from_file_location(f"{arch}_{name}", path)
+    spec: Any = importlib.util.spec_from_file_location(f"{arch}_{name}", path)
     found = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(found)
     return found

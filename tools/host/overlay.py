@@ -69,8 +69,8 @@ def prune(directory, top):
 def overlay():
     """{path in the kernel tree: (content, mode)} of all files we add."""
     files = {}
-    for source, target in LAYOUT.items():
-        source, target = ROOT / source, Path(target)
+    for here, there in LAYOUT.items():
+        source, target = ROOT / here, Path(there)
         found = [source] if source.is_file() else sorted(source.rglob("*"))
         for path in found:
             relative = path.relative_to(source)
@@ -116,8 +116,8 @@ def patched(patches, originals):
     trace. Exact context only: a hunk that needs fuzz has to be looked at."""
     if patches and not shutil.which("patch"):
         die("patch(1) is needed; install the package patch")
-    with tempfile.TemporaryDirectory(prefix="cpuword-") as scratch:
-        scratch = Path(scratch)
+    with tempfile.TemporaryDirectory(prefix="cpuword-") as folder:
+        scratch = Path(folder)
         for path, original in originals.items():
             if original:
                 write(scratch / path, original)

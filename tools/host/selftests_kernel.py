@@ -66,7 +66,8 @@ def loaded(what, error):
 def parse(lines):
     """{test: has it passed}, of the console's lines; passed is what was seen to
     pass each time."""
-    results, pending, suffix = {}, None, ""
+    results: dict = {}
+    pending, suffix = None, ""
 
     def add(name, good):
         results[name] = results.get(name, True) and good
@@ -89,7 +90,7 @@ def parse(lines):
         for pattern, name in SIMPLE:
             match = pattern.match(line)
             if match:
-                found = {"good": None, **match.groupdict()}
+                found: dict = {"good": None, **match.groupdict()}
                 add(name.format(**found), found["good"] is not None)
                 break
     if pending:

@@ -73,7 +73,7 @@ def words(line):
 def measure_getpid(kernel, title):
     """{setting: {"isolated": instructions a call, "housekeeping": the same}},
     with more rows for other boots."""
-    result = {}
+    result: dict = {}
     for row, append, isolate in kernel.arch.bench.boots:
         cpus = set()
         for line in kernel.boot(f"{title}: getpid{row}", "getpid",
@@ -100,7 +100,7 @@ def measure_entry(kernel, title):
     entries = {int(symbols[symbol], 16): name
                for symbol, name in kernel.arch.bench.entries.items()}
     need_qemu(kernel.arch)
-    result = {}
+    result: dict = {}
     for pti in FLUSH_MAY_COST:
         counts = LOGS / f"bench-{kernel.arch.name}-{title}.trips"
         options = "".join(
@@ -174,7 +174,7 @@ def operations(lines):
 def measure_broadcast(kernel, title, sizes, timed):
     """{size: {operation: {setting: figures}}}; also the time, and the IPIs that
     arrive, if timed."""
-    result = {}
+    result: dict = {}
 
     def figures(op):
         return result.setdefault(op["cpus"], {}).setdefault(
@@ -242,7 +242,8 @@ def measure_broadcast(kernel, title, sizes, timed):
 
 def measure_grace(kernel, title):
     """{kind: {setting: {"median": us, "min":, "max":, "count":}}}"""
-    durations, now = {}, None
+    durations: dict = {}
+    now = None
     for line in kernel.boot(f"{title}: grace periods", "grace",
                             f"{title}-grace", timeout=600):
         if line.startswith("@@ grace"):

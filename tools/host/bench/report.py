@@ -2,6 +2,7 @@
 """Figures, as tables."""
 
 from collections import Counter
+from typing import Any
 
 from host.bench.checks import OPERATIONS
 from host.bench.measure import SETTINGS
@@ -62,7 +63,8 @@ FIGURES = [
 def broadcast_text(results, arch):
     text = []
     for name, what in OPERATIONS.items():
-        head = rows = None
+        head: Any = None
+        rows: Any = None
         for size, ops in sorted(results.items()):
             if name not in ops:
                 continue
@@ -83,7 +85,8 @@ def broadcast_text(results, arch):
 def sources_text(results):
     settings = settings_of(results)
     loads = list(dict.fromkeys(load for s in settings for load in results[s]))
-    rows, total = [], {s: Counter() for s in settings}
+    rows = []
+    total: dict = {s: Counter() for s in settings}
 
     def spread(values):
         low, high = min(values), max(values)

@@ -192,9 +192,11 @@ def main():
     checkpatch(tests, "checkpatch, files", linux, added, "-f")
     checkpatch(tests, "checkpatch, patches", linux, patches)
     sources = [file for file in added if file.endswith((".c", ".h"))]
-    result(tests, "kernel-doc, files", *output_of(
+    failed, findings = output_of(
         ["perl", "scripts/kernel-doc", "-none", "-Wall", "-Werror", *sources],
-        linux), f"{len(sources)} files")
+        linux)
+    result(tests, "kernel-doc, files", failed, findings,
+           f"{len(sources)} files")
     lines = lines_of_patches(linux, changed)
     for arch in arches:
         sparse(tests, arch, Kernel(arch, args.kernel, args.jobs), added,

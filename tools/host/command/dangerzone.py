@@ -79,7 +79,7 @@ class Report:
 
     def _examine_patchers(self, walker):
         """Is text that boot code patches left alone after that?"""
-        patchers = {}
+        patchers: dict = {}
         for rule in self.rules.of("boot"):
             patchers.setdefault(rule.pattern, []).append(rule.function)
         for name, allowed in patchers.items():

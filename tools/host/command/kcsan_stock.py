@@ -33,7 +33,7 @@ def main():
     loads = {name: max(count // 20, 2)
              for name, count in MACHINES[args.arch].noise.counts.items()
              if not args.load or name in args.load}
-    seen = Counter()
+    seen: Counter = Counter()
     for number in range(1, args.boots + 1):
         title = f"stock-kcsan-{number}"
         try:

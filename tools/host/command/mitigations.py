@@ -88,7 +88,7 @@ class Checks:
         """Every rule on all ways, and whether it finds what it is for."""
         tests.say(f"{len(text.entries)} ways in, {len(text.exits)} out; "
                   f"needs: {needs}")
-        broken = {}
+        broken: dict = {}
         for check, ways in ((mitigations.check_entry, text.entries),
                             (mitigations.check_exit, text.exits)):
             for way in ways:
@@ -177,8 +177,8 @@ def main():
     checks = Checks()
     every = args.machine == "all"
     tests = Tests(len(machines) + every)
-    with tempfile.TemporaryDirectory() as directory:
-        directory = Path(directory)
+    with tempfile.TemporaryDirectory() as scratch:
+        directory = Path(scratch)
         ours = Guest("ours", build_kernel(ARCH.name, args.kernel, args.jobs),
                      directory)
         stock = None if args.no_stock else Guest(

@@ -40,7 +40,7 @@ CODE = {"core.c": ("core", "core.c"),
 # Ours, and not to be replaced by kernel.h.
 OWN = re.compile(r"linux/cpuword.*|asm/cpuword\.h|asm-generic/cpuword\.h")
 
-CONFIGS = {
+CONFIGS: dict[str, list[str]] = {
     "32": [],
     "64": ["-DCONFIG_64BIT"],
     "counter2": ["-DCONFIG_CPUWORD_TORTURE_COUNTER"],
@@ -209,7 +209,7 @@ def preprocess(check, *defines):
     result = subprocess.run(
         ["gcc", "-E", bits, "-nostdinc", "-DCONFIG_CPUWORD", *CONFIGS[check.config],
          *defines, "-I", MODELS, "-I", MADE / "include",
-         *(arg for path in code for arg in ("-I", path)), check.source],
+         *(f"-I{path}" for path in code), check.source],
         text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if result.returncode:
         raise Bad("does not compile: " + re.sub(

@@ -120,7 +120,8 @@ class Run:
 
 def parse(lines, this, arch):
     own = lookup.module(arch, "selftests")
-    run, running, output, head = Run(), None, [], []
+    run, running, head = Run(), None, []
+    output: list = []
     for line in lines:
         if line.startswith("@@ load name="):
             running, output = line.partition("=")[2], []
@@ -302,7 +303,8 @@ def main():
         if variant not in valid:
             die(f"{args.arch} has no variant {variant}; valid: "
                 + " ".join(valid))
-    verdict, summary = Verdict(args.kernel), []
+    verdict = Verdict(args.kernel)
+    summary: list = []
     tests = Tests(len(variants))
 
     programs = [v for v in variants if v != "kernel"]

@@ -128,7 +128,7 @@ def targets():
     """All sets of arguments that the Makefile gives setup.sh."""
     names = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(),
                        re.MULTILINE)
-    found = {}
+    found: dict = {}
     for name in names:
         for arch in ["", *ARCHES, "all"]:
             make = subprocess.run(
@@ -442,7 +442,7 @@ def main():
         # Mounts of our own, which go with us whatever ends us.
         os.environ[PRIVATE] = "yes"
         os.execvp("unshare", ["unshare", "--mount", "--propagation=private",
-                              sys.executable, ROOT / "tools" / "cpuword",
+                              sys.executable, str(ROOT / "tools" / "cpuword"),
                               "setup-test", *sys.argv[1:]])
     if subprocess.run([ROOT / "tools/setup.sh", "bare"]).returncode:
         sys.exit(1)

@@ -26,7 +26,7 @@ PURGE = re.compile(r"_*purge_\w+|_vm_unmap_aliases|cpuword_quarantine_\w+")
 def read_counts(path, symbols):
     """A Counter for each mark: how often, by function."""
     addresses, names = zip(*symbols)
-    counts = Counter()
+    counts: Counter = Counter()
     for line in path.read_text().splitlines():
         word, *values = line.split()
         if word == "at":

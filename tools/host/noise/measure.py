@@ -108,9 +108,11 @@ def build_here():
         die(f"{compiler} is for {target or 'an unknown machine'}; valid: "
             + " ".join(MACHINES))
     # Static, if it can be: then it also runs on another machine.
-    for option in (["-static"], []):
+    program_sources, _ = sources(arch, "noise")
+    statically: list = ["-static"]
+    for option in (statically, []):
         done = cc("-O2", "-Wall", "-D_GNU_SOURCE", *option, "-o", program,
-                  *sources(arch, "noise")[0])
+                  *program_sources)
         if done.returncode == 0:
             return program
     errors = [line for line in done.stderr.splitlines() if "error" in line]

@@ -119,8 +119,8 @@ def picture(runs, title, out, with_gaps):
             block = f"$d{number}_{row}"
             text.append(f"{block} << EOD")
             for x, lane in sorted(found.get(mark, ())):
-                y = len(cpus) - lane - (row + 1) / len(shown) * 0.9 - 0.05
-                text.append(f"{x} {y:.3f}")
+                low = len(cpus) - lane - (row + 1) / len(shown) * 0.9 - 0.05
+                text.append(f"{x} {low:.3f}")
             text += ["-1 -1", "EOD"]
             plots.append(
                 f"{block} using 1:2:(0):({0.86 / len(shown):.3f}) with vectors "

@@ -104,7 +104,7 @@ def senders(run, title, most=8):
     print(f"\n{title}, by sender\n")
     for load, m in run.loads.items():
         # Stacks that differ only far from the sender read as one.
-        merged = defaultdict(Counter)
+        merged: defaultdict = defaultdict(Counter)
         for cpu in run.isolated:
             for (kind, frames), n in m.sent[cpu].items():
                 merged[m.source(kind, frames), kind, frames[:6]][cpu] += n
@@ -174,7 +174,7 @@ def report(runs, title, args, out, guest):
 
 def spread_of_cpus(cpus):
     """As in "1-3,5"."""
-    parts = []
+    parts: list = []
     for cpu in cpus:
         if parts and cpu == parts[-1][1] + 1:
             parts[-1][1] = cpu

@@ -82,7 +82,7 @@ OUR_SPLIT = re.compile(rf"^\|({of_all('our_split')})\|")
 
 
 def cause(stack):
-    frames = []
+    frames: list = []
     for frame in stack:
         if INTERRUPTED.match(frame):
             break

@@ -4,6 +4,7 @@
 import os
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from typing import Any
 
 from host.noise.sources import DEFERRABLE, FENCES, INTERRUPTS, cause, source
 
@@ -57,7 +58,7 @@ class Measured:
 
     def by_source(self, cpu):
         """IPIs and fences sent to cpu, by name of the source."""
-        counter = Counter()
+        counter: Counter = Counter()
         for (kind, frames), n in self.sent[cpu].items():
             counter[self.source(kind, frames)] += n
         return counter
@@ -127,7 +128,8 @@ class Run:
         self.release = self.machine = ""
         self.isolated = []
         self.before = {}        # readings of the current load
-        self.name = self.now = None
+        self.name = None
+        self.now: Any = None
         lines = iter(lines)
         for line in lines:
             if not line.startswith("@@ "):

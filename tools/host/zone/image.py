@@ -161,7 +161,7 @@ class Image(Vmlinux):
         return False
 
     def _alternatives(self):
-        self.alternatives = {}
+        self.alternatives: dict = {}
         self.replacement_of = {}
         section = self.by_name.get(self.alternatives_table)
         if not section:

@@ -38,7 +38,7 @@ class Rules:
     ALWAYS = {"ends": {"kernel"}, "back": {"kernel"}}
 
     def __init__(self, files, image):
-        self.rules = []
+        self.rules: list = []
         self.used = set()
         for file in files:
             for number, line in enumerate(file.read_text().splitlines(), 1):

@@ -59,7 +59,7 @@ class Text:
 
     def _callers_of_exits(self):
         """The functions that an exit hook may be reached from, by name."""
-        callers = {}
+        callers: dict = {}
         for insn in self.image.insns():
             if insn.target is None or not self.isa.direct.match(insn.op):
                 continue
@@ -94,7 +94,8 @@ class Text:
     def _reaching(self, name):
         """Where in a function a transition may still come."""
         image = self.image
-        before, hooks = {}, []
+        before: dict = {}
+        hooks: list = []
         for address in image.addresses_of(name):
             insn = image.insn(address)
             ways = [] if self.isa.unconditional.match(insn.op) else [insn.next]
@@ -175,7 +176,8 @@ class Text:
 
     def warns(self, address):
         """Does everything that follows come to a WARN() or a BUG()?"""
-        seen, work = set(), [address]
+        seen: set = set()
+        work = [address]
         while work:
             address = work.pop()
             insn = self.image.insn(address)

@@ -56,8 +56,10 @@ class Vmlinux:
         return {}
 
     def _symbols(self, table):
-        self.symbols = {}
-        functions, objects, percpu = {}, {}, {}
+        self.symbols: dict = {}
+        functions: dict = {}
+        objects: dict = {}
+        percpu: dict = {}
         for entry in table.iter_symbols():
             kind, index = entry["st_info"]["type"], entry["st_shndx"]
             if kind in ("STT_SECTION", "STT_FILE") or not entry.name or (

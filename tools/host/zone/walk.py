@@ -3,6 +3,7 @@
 from the exit hook to user mode, and says what it finds on the way."""
 
 from collections import namedtuple
+from typing import Any
 
 from host.zone.image import BUGFLAG_WARNING
 from host.zone.isa import KERNEL_MODE, UNKNOWN, USER_MODE, State, merge, signed
@@ -105,8 +106,8 @@ class Walker:
 
     def _run(self, start, phase, state):
         summary = Summary()
-        seen = {}
-        work = [(start, phase, state, (self.text.symbol(start),))]
+        seen: dict = {}
+        work: list = [(start, phase, state, (self.text.symbol(start),))]
         while work:
             address, phase, state, path = work.pop()
             key = address, phase
@@ -233,7 +234,7 @@ class Walker:
         if len(flow) > 2 and self.image.kprobe_able(flow[2]):
             self._report(summary, phase, path, state, "kprobe",
                          self.text.symbol(flow[2]), flow[2])
-        how = self._call if kind == "icall" else self._jump
+        how: Any = self._call if kind == "icall" else self._jump
         return [after for target in targets
                 for after in how(summary, insn, target, phase, state.copy(),
                                  path)]
