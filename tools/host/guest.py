@@ -52,7 +52,7 @@ def build_guest(arch, kernel, tree, program):
 def write_initramfs(path, files):
     """Writes a newc cpio archive of files ({name: path}), with the directories
     that they are in, and of the few nodes that PID 1 needs to print and to
-    mount."""
+    mount. cpio(1) archives a node that is there, and to make one takes root."""
     inode = 0
 
     def entry(name, mode, data=b"", rdev=(0, 0)):

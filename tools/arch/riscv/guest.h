@@ -30,3 +30,6 @@ static inline void relax(void)
 	{ "fence.i", 1ull << 63 | 9 }, \
 	{ "sfence.vma", 1ull << 63 | 11 }, \
 	{ "sfence.vma.asid", 1ull << 63 | 13 },
+
+/* Who asks it for one: ext is "RFNC". */
+#define ARCH_SENDERS	"riscv/sbi_call", "ext == 0x52464e43"

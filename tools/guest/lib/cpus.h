@@ -14,6 +14,7 @@
  *		another CPU run at this instruction, and else only every 100 ms
  * arch_cycles_hz()	ticks of cycles() a second, if the CPU says so
  * ARCH_FENCES	what noise/fences.c counts
+ * ARCH_SENDERS	an event of who asks the firmware for an IPI, for noise/trace.c
  */
 #include "guest.h"
 

@@ -24,8 +24,9 @@ static const struct event {
 	{ SENDERS, "ipi/ipi_send_cpu", "cpu & CPUS" },
 	{ SENDERS, "ipi/ipi_send_cpumask", "cpumask & CPUS" },
 	{ SENDERS, "csd/csd_queue_cpu", "cpu & CPUS" },
-	/* Remote fences only: ext is "RFNC". */
-	{ SENDERS, "riscv/sbi_call", "ext == 0x52464e43" },
+#ifdef ARCH_SENDERS
+	{ SENDERS, ARCH_SENDERS },
+#endif
 	{ DEFERRALS, "vmalloc/purge_vmap_area_lazy" },
 	{ DEFERRALS, "cpuword/cpuword_defer" },
 	{ ISOLATED, "context_tracking/user_exit" },
