@@ -13,13 +13,11 @@
 #include <linux/cpuword_quarantine.h>
 #include <linux/io.h>
 #include <linux/mm.h>
-#include <linux/percpu.h>
 #include <linux/smp.h>
 #include <linux/tick.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
-#include <trace/events/kmem.h>
 #include <trace/events/vmalloc.h>
 
 #include "arch.h"
@@ -628,79 +626,6 @@ static void strict_purge_flushes_once_what_was_deferred(struct kunit *test)
 	}
 }
 
-/* --- Per-CPU memory --- */
-
-/* More than a chunk, of allocations as large as can be. */
-#define MANY_PERCPU		64
-#define PERCPU_SIZE		SZ_32K
-
-struct percpu_watch {
-	struct cpuword_user	*user;
-	void __percpu		*areas[MANY_PERCPU];
-	struct page		*pages[MANY_PERCPU];	/* one of each */
-	struct completion	freed;			/* the first of them */
-	unsigned long		work;			/* what @user owed then */
-};
-
-static void watch_page(void *data, struct page *page, unsigned int order)
-{
-	struct percpu_watch *watch = data;
-	int i;
-
-	for (i = 0; i < MANY_PERCPU; i++) {
-		if (page == watch->pages[i] && !completion_done(&watch->freed)) {
-			watch->work = cpuword_user_work(watch->user);
-			complete_all(&watch->freed);
-		}
-	}
-}
-
-static void watch_page_end(void *watch)
-{
-	unregister_trace_mm_page_free(watch_page, watch);
-	tracepoint_synchronize_unregister();
-}
-
-static void percpu_free_all(void *data)
-{
-	struct percpu_watch *watch = data;
-	int i;
-
-	for (i = 0; i < MANY_PERCPU; i++) {
-		free_percpu(watch->areas[i]);
-		watch->areas[i] = NULL;
-	}
-}
-
-/* The pages of a chunk are freed before all of it is flushed. */
-static void percpu_pages_are_freed_after_the_flush_was_left(struct kunit *test)
-{
-	struct percpu_watch *watch;
-	int i;
-
-	if (IS_ENABLED(CONFIG_HAVE_CPUWORD_TLBI))
-		kunit_skip(test, "the flush is a broadcast here, and not deferred");
-
-	watch = kunit_kzalloc(test, sizeof(*watch), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, watch);
-	init_completion(&watch->freed);
-	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, percpu_free_all, watch), 0);
-	for (i = 0; i < MANY_PERCPU; i++) {
-		watch->areas[i] = __alloc_percpu(PERCPU_SIZE, PAGE_SIZE);
-		KUNIT_ASSERT_TRUE(test, watch->areas[i]);
-		watch->pages[i] = vmalloc_to_page(per_cpu_ptr(watch->areas[i], 0));
-	}
-	watch->user = cpuword_user_start(test, cpuword_user_cpu(test));
-	cpuword_user_quiet(watch->user);
-	KUNIT_ASSERT_EQ(test, register_trace_mm_page_free(watch_page, watch), 0);
-	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, watch_page_end, watch), 0);
-
-	KUNIT_ASSERT_EQ(test, cpuword_user_work(watch->user) & CPUWORD_TLB, 0);
-	percpu_free_all(watch);
-	KUNIT_ASSERT_NE(test, wait_for_completion_timeout(&watch->freed, WAIT_JIFFIES), 0);
-	KUNIT_EXPECT_EQ(test, watch->work & CPUWORD_TLB, CPUWORD_TLB);
-}
-
 /* --- Page tables --- */
 
 /* Pages that this test has a reference of, beside the quarantine's. */
@@ -830,7 +755,6 @@ static struct kunit_case quarantine_cases[] = {
 	KUNIT_CASE_SLOW(too_many_held_cost_a_broadcast),
 	KUNIT_CASE_SLOW(memory_pressure_releases_what_is_held),
 	KUNIT_CASE_SLOW(strict_purge_flushes_once_what_was_deferred),
-	KUNIT_CASE_SLOW(percpu_pages_are_freed_after_the_flush_was_left),
 	KUNIT_CASE_SLOW(tables_are_held_until_the_entry),
 	KUNIT_CASE_SLOW(too_many_tables_cost_an_ipi),
 	KUNIT_CASE_SLOW(reclaim_frees_tables_that_are_clean),

@@ -4,6 +4,7 @@
  * and that nothing interrupts them until then.
  */
 #include <kunit/test.h>
+#include <linux/completion.h>
 #include <linux/context_tracking.h>
 #include <linux/cpu.h>
 #include <linux/cpuword.h>
@@ -11,7 +12,13 @@
 #include <linux/debugfs.h>
 #include <linux/delay.h>
 #include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/percpu.h>
 #include <linux/rcupdate.h>
+#include <linux/sizes.h>
+#include <linux/vmalloc.h>
+
+#include <trace/events/kmem.h>
 
 #include "arch.h"
 #include "usermode.h"
@@ -458,6 +465,79 @@ static void offline_cpu_refuses_and_owes_nothing(struct kunit *test)
 	kthread_stop(load);
 }
 
+/* More than a chunk, of allocations as large as can be. */
+#define MANY_PERCPU		64
+#define PERCPU_SIZE		SZ_32K
+
+struct percpu_watch {
+	struct cpuword_user	*user;
+	void __percpu		*areas[MANY_PERCPU];
+	struct page		*pages[MANY_PERCPU];	/* one of each */
+	struct completion	freed;			/* the first of them */
+	unsigned long		work;			/* what @user owed then */
+};
+
+static void watch_page(void *data, struct page *page, unsigned int order)
+{
+	struct percpu_watch *watch = data;
+	int i;
+
+	for (i = 0; i < MANY_PERCPU; i++) {
+		if (page == watch->pages[i] && !completion_done(&watch->freed)) {
+			watch->work = cpuword_user_work(watch->user);
+			complete_all(&watch->freed);
+		}
+	}
+}
+
+static void watch_page_end(void *watch)
+{
+	unregister_trace_mm_page_free(watch_page, watch);
+	tracepoint_synchronize_unregister();
+}
+
+static void percpu_free_all(void *data)
+{
+	struct percpu_watch *watch = data;
+	int i;
+
+	for (i = 0; i < MANY_PERCPU; i++) {
+		free_percpu(watch->areas[i]);
+		watch->areas[i] = NULL;
+	}
+}
+
+/* The pages of a chunk are freed before all of it is flushed. */
+static void percpu_pages_are_freed_after_the_flush_was_left(struct kunit *test)
+{
+	struct percpu_watch *watch;
+	int i;
+
+	if (IS_ENABLED(CONFIG_HAVE_CPUWORD_TLBI))
+		kunit_skip(test, "the flush is a broadcast here, and not deferred");
+	if (!IS_ENABLED(CONFIG_TRACEPOINTS))
+		kunit_skip(test, "needs tracepoints");
+
+	watch = kunit_kzalloc(test, sizeof(*watch), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, watch);
+	init_completion(&watch->freed);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, percpu_free_all, watch), 0);
+	for (i = 0; i < MANY_PERCPU; i++) {
+		watch->areas[i] = __alloc_percpu(PERCPU_SIZE, PAGE_SIZE);
+		KUNIT_ASSERT_TRUE(test, watch->areas[i]);
+		watch->pages[i] = vmalloc_to_page(per_cpu_ptr(watch->areas[i], 0));
+	}
+	watch->user = cpuword_user_start(test, cpuword_user_cpu(test));
+	cpuword_user_quiet(watch->user);
+	KUNIT_ASSERT_EQ(test, register_trace_mm_page_free(watch_page, watch), 0);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, watch_page_end, watch), 0);
+
+	KUNIT_ASSERT_EQ(test, cpuword_user_work(watch->user) & CPUWORD_TLB, 0);
+	percpu_free_all(watch);
+	KUNIT_ASSERT_NE(test, wait_for_completion_timeout(&watch->freed, HOLD_JIFFIES), 0);
+	KUNIT_EXPECT_EQ(test, watch->work & CPUWORD_TLB, CPUWORD_TLB);
+}
+
 static void debugfs_shows_every_cpu(struct kunit *test)
 {
 	struct dentry *dir, *file;
@@ -488,6 +568,7 @@ static struct kunit_case user_cases[] = {
 	KUNIT_CASE_SLOW(grace_periods_do_not_interrupt_user_mode),
 	KUNIT_CASE(quick_round_trip_is_noticed),
 	KUNIT_CASE(grace_period_waits_for_a_reader),
+	KUNIT_CASE_SLOW(percpu_pages_are_freed_after_the_flush_was_left),
 	KUNIT_CASE(debugfs_shows_every_cpu),
 	KUNIT_CASE_SLOW(offline_cpu_refuses_and_owes_nothing),
 	{}
