@@ -8,7 +8,6 @@ import sys
 import types
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from pathlib import Path
 
 import tomllib
 
@@ -45,7 +44,9 @@ class Variant:
 @dataclass
 class Kunit:
     variants: dict
-    # For the command line of all of them.
+    # QEMU's -cpu, for variants without one of their own, and more for the
+    # command line of all of them.
+    cpu: str = ""
     append: str = ""
 
 
@@ -216,12 +217,8 @@ def read(folder):
     return arch
 
 
-def read_all(folders=FOLDERS):
-    return {folder.name: read(folder)
-            for folder in sorted(Path(folders).iterdir()) if folder.is_dir()}
-
-
-ARCHES = read_all()
+ARCHES = {folder.name: read(folder)
+          for folder in sorted(FOLDERS.iterdir()) if folder.is_dir()}
 # Those that QEMU boots.
 MACHINES = {name: arch for name, arch in ARCHES.items() if arch.machine}
 DEFAULT = "x86_64"

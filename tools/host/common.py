@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the host-side tools share: paths, one-line errors, long commands."""
 
+import contextlib
 import os
 import select
 import signal
@@ -27,6 +28,17 @@ TOOL = Path(sys.argv[0]).stem
 def die(message) -> NoReturn:
     print(f"{TOOL}: {message}", file=sys.stderr)
     sys.exit(1)
+
+
+@contextlib.contextmanager
+def anyway():
+    """Goes on after what die() has ended, which has said why; not after
+    Ctrl-C's end."""
+    try:
+        yield
+    except SystemExit as error:
+        if error.code != 1:
+            raise
 
 
 def check_kernel(version):

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """What runs in a machine: programs and the initramfs."""
 
+import contextlib
 import os
 from pathlib import Path
 
 from host.common import BUILD, LOGS, ROOT, must
-
-# --- what runs in the guest ---
 
 GUEST = ROOT / "tools" / "guest"
 
@@ -47,6 +46,16 @@ def build_guest(arch, kernel, tree, program):
               "-include", nolibc / "nolibc.h",
               "-o", binary, *arguments, "-lgcc"], log)
     return binary
+
+
+@contextlib.contextmanager
+def initramfs(path, files):
+    """The initramfs of one boot, which is removed after it."""
+    write_initramfs(path, files)
+    try:
+        yield path
+    finally:
+        path.unlink()
 
 
 def write_initramfs(path, files):

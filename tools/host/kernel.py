@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Kernels: their configurations and builds."""
 
+import functools
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ from typing import Any
 
 from host import common, overlay
 from host.arch import ARCHES
-from host.common import BUILD, LOGS, ROOT, die, must
+from host.common import BUILD, LOGS, ROOT, die
 from host.results import show_end
 
 # An environment variable, see just_built().
@@ -128,17 +129,20 @@ class Kernel:
     """The kernel with our suites built in for one architecture (and one
     configuration, if not the default one)."""
 
+    # Not the stock kernel.
+    ours = True
+
     def __init__(self, arch, kernel, jobs, config=""):
-        self.arch = arch
-        self.version = kernel
-        self.jobs = jobs
-        self.config = config
-        self.name = kernel_name(arch, config)
-        self.linux = BUILD / kernel / "linux"
-        self.build_dir = BUILD / kernel / f"kunit-{self.name}"
-        self.log = LOGS / f"kunit-{self.name}-build.log"
-        merged = BUILD / kernel / f"kunit-{self.name}.config"
-        write_config(arch, config, merged)
+        self.arch, self.version = arch, kernel
+        self.jobs, self.config = jobs, config
+        name = kernel_name(arch, config)
+        self.name = name if self.ours else f"stock-{name}"
+        folder = f"kunit-{name}" if self.ours else self.name
+        self.linux = BUILD / kernel / ("linux" if self.ours else "stock")
+        self.build_dir = BUILD / kernel / folder
+        self.log = LOGS / f"{folder}-build.log"
+        merged = BUILD / kernel / f"{folder}.config"
+        write_config(arch, config, merged, self.ours)
         self.options = [f"--arch={arch}", f"--build_dir={self.build_dir}",
                         f"--kunitconfig={merged}"]
 
@@ -201,6 +205,7 @@ class Kernel:
         return built
 
 
+@functools.cache
 def ccache_works(compiler):
     """Not where it cannot write its cache, for one."""
     if not shutil.which("ccache"):
@@ -218,34 +223,24 @@ def just_built():
     return os.environ.get(BUILT, "").split(os.pathsep)
 
 
-# --- kernels ---
-
 class StockKernel(Kernel):
     """The same kernel without us: the untouched tree, and our configuration
     less our own options."""
 
+    ours = False
+
     def __init__(self, arch, kernel, jobs, config=""):
-        self.arch, self.version = arch, kernel
-        self.jobs, self.config = jobs, config
-        self.name = f"stock-{kernel_name(arch, config)}"
-        self.linux = BUILD / kernel / "stock"
-        self.build_dir = BUILD / kernel / self.name
-        self.log = LOGS / f"{self.name}-build.log"
-        merged = BUILD / kernel / f"{self.name}.config"
-        self.options = [f"--arch={arch}", f"--build_dir={self.build_dir}",
-                        f"--kunitconfig={merged}"]
+        super().__init__(arch, kernel, jobs, config)
         if not self.linux.is_dir():
             unpack_stock(kernel, self.linux)
-        write_config(arch, config, merged, ours=False)
 
 
 def unpack_stock(kernel, tree):
     unpacked = tree.with_suffix(".unpack")
     shutil.rmtree(unpacked, ignore_errors=True)
     unpacked.mkdir(parents=True)
-    must("unpacking the stock kernel",
-         ["tar", "-xJmf", f"/usr/src/linux-source-{kernel}.tar.xz", "-C",
-          unpacked, "--strip-components=1"], LOGS / "stock-tree.log")
+    overlay.untar(overlay.tarball(kernel), unpacked,
+                  LOGS / "stock-tree.log")
     unpacked.rename(tree)
 
 
@@ -254,7 +249,6 @@ def build_kernel(arch, kernel, jobs, stock=False, config=""):
     if not stock:
         overlay.tree(kernel)
     built = (StockKernel if stock else Kernel)(arch, kernel, jobs, config)
-    if (str(built.build_dir) not in just_built() and
-            not built.build()):
+    if str(built.build_dir) not in just_built() and not built.build():
         die(f"the kernel does not build; see {built.log}")
     return built

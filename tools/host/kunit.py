@@ -51,8 +51,9 @@ def run_variant(kernel, variant_name, timeout, echo, only=""):
     if arch.machine:
         # The last -cpu and -m on QEMU's command line are the ones it uses.
         machine = f"-machine {variant.machine} " if variant.machine else ""
-        options.append(f"--qemu_args=-smp 4 -m 1G -cpu {variant.cpu} "
-                       f"{machine}-accel {accelerator(kernel.arch)}")
+        options.append(f"--qemu_args=-smp 4 -m 1G -cpu "
+                       f"{variant.cpu or arch.kunit.cpu} {machine}"
+                       f"-accel {accelerator(kernel.arch)}")
     isolated = TRACKED if arch.machine and variant.tracked else ""
     for word in (f"{KERNEL_ARGS if arch.machine else ''} "
                  f"{arch.kunit.append} {isolated} {variant.append}").split():

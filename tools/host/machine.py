@@ -7,7 +7,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
-from host.common import Console, Progress, die
+from host.common import Console, Progress, anyway, die
 from host.results import SPLAT
 
 
@@ -33,8 +33,6 @@ def host_clock(arch):
 # that has not run the emulated CPU for so long is the host's fault.
 LATE_TICK = "sched_tick_remote"
 
-
-# --- QEMU ---
 
 def boot(what, arch, image, initramfs, append, log, timeout, accel=None,
          cpus=4, machine="", stop=None, options=(), isolate=True, at_end=None):
@@ -106,12 +104,8 @@ def boot(what, arch, image, initramfs, append, log, timeout, accel=None,
 def boot_anyway(what, arch, image, initramfs, append, log, timeout, **how):
     """As boot(), but where that is the end: returns the console's lines as far
     as they go, and whether it came to a good end. It has said if not."""
-    try:
+    with anyway():
         return boot(what, arch, image, initramfs, append, log, timeout,
                     **how), True
-    except SystemExit as error:
-        # Not Ctrl-C's end.
-        if error.code != 1:
-            raise
     text = log.read_text(errors="replace")
     return [line.rstrip("\r") for line in text.split("\n")], False

@@ -160,6 +160,22 @@ def planned(version, original):
     return added, patches, {path: original(path) for path in sorted(paths)}
 
 
+# --- Debian's source package ---
+
+def tarball(version):
+    return Path(f"/usr/src/linux-source-{version}.tar.xz")
+
+
+def untar(source, folder, log):
+    """Unpacks that into a folder."""
+    # -m: files dated now. With the dates of the tarball, make would take what it
+    # built from an older one for up to date.
+    if common.run(f"unpacking {source.name}",
+                  ["tar", "-xJmf", source, "-C", folder,
+                   "--strip-components=1"], log):
+        die(f"cannot unpack {source}; see {log}")
+
+
 # --- our own tree ---
 
 class Tree:
@@ -169,7 +185,7 @@ class Tree:
 
     def __init__(self, version):
         self.version = version
-        self.tarball = Path(f"/usr/src/linux-source-{version}.tar.xz")
+        self.tarball = tarball(version)
         self.base = common.BUILD / version
         self.linux = self.base / "linux"
         self.orig = self.base / "orig"
@@ -189,17 +205,11 @@ class Tree:
 
     def unpack(self, identity):
         unpacked, old = self.base / ".unpack", self.base / ".old"
-        log = common.LOGS / "tree.log"
         for leftover in (unpacked, old):
             shutil.rmtree(leftover, ignore_errors=True)
         unpacked.mkdir()
         try:
-            # -m: files dated now. With the dates of the tarball, make would
-            # take what it built from an older one for up to date.
-            if common.run(f"unpacking {self.tarball.name}",
-                          ["tar", "-xJmf", self.tarball, "-C", unpacked,
-                           "--strip-components=1"], log):
-                die(f"cannot unpack {self.tarball}; see {log}")
+            untar(self.tarball, unpacked, common.LOGS / "tree.log")
             self.state_file.unlink(missing_ok=True)
             shutil.rmtree(self.orig, ignore_errors=True)
             if self.linux.exists():

@@ -363,12 +363,7 @@ cpuword_early_slow:
 	ret
 	.size cpuword_early_slow, . - cpuword_early_slow
 
-	.type traced_noinstr, @function
-traced_noinstr:
-	nop
-	nop
-	ret
-	.size traced_noinstr, . - traced_noinstr
+	traced_function "nop; nop"
 	.type tail_call, @function
 tail_call:
 	b instrumentable

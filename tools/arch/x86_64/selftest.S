@@ -280,11 +280,7 @@ cpuword_early_slow:
 	ret
 	.size cpuword_early_slow, . - cpuword_early_slow
 
-	.type traced_noinstr, @function
-traced_noinstr:
-	.nops 5
-	ret
-	.size traced_noinstr, . - traced_noinstr
+	traced_function ".nops 5"
 	.type tail_call, @function
 tail_call:
 	jmp instrumentable

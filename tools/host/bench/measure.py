@@ -8,7 +8,7 @@ from collections import Counter
 from host import machine
 from host.bench.checks import FLUSH_MAY_COST
 from host.common import LOGS, die
-from host.guest import build_guest, write_initramfs
+from host.guest import build_guest, initramfs
 from host.noise.measure import TIMEOUT, measure
 from host.plugin import need_qemu, plugin, symbols_of
 
@@ -46,19 +46,18 @@ class Kernel:
         """The lines that the guest printed."""
         program = build_guest(self.arch, self.linux.parent.name,
                               self.linux, "bench")
-        initramfs = program.with_suffix(f".{log}.cpio")
         files = {"init": program}
         for module in ("kernel/torture.ko", "kernel/rcu/rcuscale.ko",
                        "lib/test_vmalloc.ko"):
             path = self.build_dir / module
             if path.exists():
                 files[path.name] = path
-        write_initramfs(initramfs, files)
-        lines = machine.boot(f"{self.arch.name}, {what}", self.arch, self.image,
-                        initramfs, f"part={part} {append} {self.append}",
-                        LOGS / f"bench-{self.arch.name}-{log}.log", timeout,
-                        accel, cpus, isolate=isolate)
-        initramfs.unlink()
+        with initramfs(program.with_suffix(f".{log}.cpio"), files) as file:
+            lines = machine.boot(
+                f"{self.arch.name}, {what}", self.arch, self.image, file,
+                f"part={part} {append} {self.append}",
+                LOGS / f"bench-{self.arch.name}-{log}.log", timeout, accel,
+                cpus, isolate=isolate)
         for line in lines:
             if line.startswith("@@ hello"):
                 self.release = words(line)["release"]

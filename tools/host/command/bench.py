@@ -54,7 +54,7 @@ def bench(name, args):
     # sends IPIs with deferral off.
     for title in ("cpuword",) if args.quick else ("stock", "cpuword"):
         built = build_kernel(name, args.kernel, args.jobs,
-                                stock=title == "stock")
+                             stock=title == "stock")
         kernels[title] = Kernel(arch, built.build_dir / arch.image,
                                 built.build_dir, built.linux, built,
                                 args.append)

@@ -7,7 +7,7 @@ from collections import Counter
 
 from host import command_line
 from host.arch import MACHINES
-from host.common import LOGS
+from host.common import LOGS, anyway
 from host.kernel import build_kernel
 from host.lookup import stock
 from host.noise.measure import DEFAULT_LOADS, measure
@@ -24,25 +24,23 @@ def main():
     parser.add_argument("--load", nargs="+", choices=DEFAULT_LOADS,
                         help="these loads only; all by default")
     args = parser.parse_args()
+    arch = MACHINES[args.arch]
     built = build_kernel(args.arch, args.kernel, args.jobs, stock=True,
-                            config="kcsan")
+                         config="kcsan")
     # As for KUnit: CPUs that take turns race less.
-    MACHINES[args.arch].machine.tcg = "tcg,thread=multi"
+    arch.machine.tcg = "tcg,thread=multi"
     known = stock(args.kernel, "races")
     # A watched access is a delay.
     loads = {name: max(count // 20, 2)
-             for name, count in MACHINES[args.arch].noise.counts.items()
+             for name, count in arch.noise.counts.items()
              if not args.load or name in args.load}
     seen: Counter = Counter()
     for number in range(1, args.boots + 1):
         title = f"stock-kcsan-{number}"
-        try:
-            measure(built, title, MACHINES[args.arch].variants["kcsan"].append, loads,
-                          timeout=TIMEOUT)
-        except SystemExit as error:
-            # A kernel that reports anything ends so.
-            if error.code != 1:
-                raise
+        # A kernel that reports anything ends so.
+        with anyway():
+            measure(built, title, arch.variants["kcsan"].append, loads,
+                    timeout=TIMEOUT)
         log = LOGS / f"noise-{args.arch}-4-{title}.log"
         for line in log.read_text(errors="replace").splitlines():
             seen[race_of(line)] += 1

@@ -70,15 +70,20 @@ def weaken(text, process, old, new):
     return text[:body.start()] + changed + text[body.end():]
 
 
-def read_test(path, model, weakened):
-    """The test, and the variants that its comment asks for."""
-    text = path.read_text()
+def result_of(text):
+    """What a test says of itself."""
     result = RESULT.search(text)
     if not result:
         raise Bad("no line 'Result: Never' or 'Result: Sometimes'")
+    return result[1]
+
+
+def read_test(path, model, weakened):
+    """The test, and the variants that its comment asks for."""
+    text = path.read_text()
+    expected = result_of(text)
     if not re.match(rf"C {re.escape(path.stem)}\n", text):
         raise Bad(f"its first line is not 'C {path.stem}'")
-    expected = result[1]
     # Not in the variants: herd7 may read "(*" in C as the start of a comment.
     bare = re.sub(r"^\(\*\n.*?\*\)\n", "", text, count=1, flags=re.M | re.S)
     tests = []
@@ -110,9 +115,7 @@ def read_compiled(path, compiler, weakened):
     of the test; a change of a header is one of the code itself, and if it does
     not fit, the others may still say what is wrong with the code."""
     text = path.read_text()
-    result = RESULT.search(text)
-    if not result:
-        raise Bad("no line 'Result: Never' or 'Result: Sometimes'")
+    result = result_of(text)
     events = EVENTS.search(text)
     model = FAST
     if events:
@@ -125,7 +128,7 @@ def read_compiled(path, compiler, weakened):
     tests = []
     for suffix, (where, old, new) in changes(text, weakened):
         name = f"{path.stem}{suffix}"
-        expected = OPPOSITE[result[1]] if suffix else result[1]
+        expected = OPPOSITE[result] if suffix else result
         change = f"{where}: {old} -> {new}" if suffix else ""
         try:
             made = compile_test(path, name, (where, old, new), compiler)

@@ -54,27 +54,24 @@ class Guest:
         copy = directory / f"{title}.vmlinux"
         shutil.copyfile(built.build_dir / "vmlinux", copy)
         self.image = live_text.LiveImage(copy)
-        arch = ARCH
         self.initramfs = directory / f"{title}.cpio"
         write_initramfs(self.initramfs, {"init": build_guest(
-            arch, built.version, built.linux, "mitigations")})
+            ARCH, built.version, built.linux, "mitigations")})
 
     def boot(self, name, machine, tracked):
         """What the guest says; its text is in self.image."""
         control = self.directory / "qmp"
         text = self.directory / "text"
         start, size = self.image.area()
-        arch = ARCH
         what = f"{self.title}, {name}{', tracked' if tracked else ''}"
-        lines = boot(what, arch,
-                        self.built.build_dir / arch.image, self.initramfs,
-                        f"nokaslr {machine.append}",
-                        LOGS / f"mitigations-{what.replace(', ', '-')}.log",
-                        TIMEOUT, ["-accel", arch.machine.tcg], 2,
-                        options=["-cpu", machine.cpu, "-qmp",
-                                 f"unix:{control},server=on,wait=off"],
-                        isolate=tracked,
-                        at_end=lambda: save_memory(control, start, size, text))
+        lines = boot(what, ARCH, self.built.build_dir / ARCH.image,
+                     self.initramfs, f"nokaslr {machine.append}",
+                     LOGS / f"mitigations-{what.replace(', ', '-')}.log",
+                     TIMEOUT, ["-accel", ARCH.machine.tcg], 2,
+                     options=["-cpu", machine.cpu, "-qmp",
+                              f"unix:{control},server=on,wait=off"],
+                     isolate=tracked,
+                     at_end=lambda: save_memory(control, start, size, text))
         self.image.put(text.read_bytes())
         return lines
 
@@ -183,7 +180,7 @@ def main():
                      directory)
         stock = None if args.no_stock else Guest(
             "stock", build_kernel(ARCH.name, args.kernel, args.jobs,
-                                     stock=True), directory)
+                                  stock=True), directory)
         for name, machine in machines.items():
             plain = {}
             with tests.group(name, 4 if stock else 2) as group:

@@ -183,10 +183,11 @@ def read_mutants(path):
 def files_of(kernel):
     """The lists: the general ones by name, a version's before those that all
     versions share, and that of each architecture."""
-    general = {path.name: path for place in ("common", kernel)
-               for path in (MUTANTS / place).glob("*.mut")}
+    names = {path.name for place in ("common", kernel)
+             for path in (MUTANTS / place).glob("*.mut")}
     own = [find(arch.folder, kernel, "mutants") for arch in ARCHES.values()]
-    return [*(general[name] for name in sorted(general)), *filter(None, own)]
+    return [*(find(MUTANTS, kernel, name) for name in sorted(names)),
+            *filter(None, own)]
 
 
 def all_mutants(kernel):

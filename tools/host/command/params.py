@@ -11,7 +11,7 @@ import re
 from host import command_line, machine
 from host.arch import MACHINES
 from host.common import BUILD, LOGS
-from host.guest import build_guest, write_initramfs
+from host.guest import build_guest, initramfs
 from host.kernel import build_kernel
 from host.results import Tests
 
@@ -40,21 +40,21 @@ def look_at_writes(tests, lines, now):
     to refuse."""
     written = [l.split()[2:5] for l in lines if l.startswith("@@ defer ")]
     tests.check("all values were written", len(written) == WRITTEN,
-                 len(written))
+                len(written))
     bad = 0
     for what, err, after in written:
         if what in ("on", "off"):
             now = what
             tests.check(f"defer takes {what}", (err, after) == ("0", now),
-                         f"errno {err}, {after}")
+                        f"errno {err}, {after}")
         elif what == "nothing":
             tests.check("a write of nothing leaves defer as it was",
-                         after == now, after)
+                        after == now, after)
         else:
             bad += 1
             tests.check(f"defer refuses value {bad} and keeps its own",
                          (err, after) == (str(errno.EINVAL), now),
-                         f"errno {err}, {after}")
+                        f"errno {err}, {after}")
     return bad
 
 
@@ -66,12 +66,12 @@ def look_at_debugfs(tests, lines, expected):
         for what in ("write", "much"):
             if what in seen:
                 tests.check(f"debugfs {file} refuses a write ({what})",
-                             seen[what] == str(errno.EINVAL), seen[what])
+                            seen[what] == str(errno.EINVAL), seen[what])
         if "read" in seen:
             # But for the digits of what counts on meanwhile.
             whole, pieces = int(seen["read"]), int(seen["pieces"])
             tests.check(f"debugfs {file} can be read in pieces",
-                         whole > 0 and abs(pieces - whole) < 32, seen)
+                        whole > 0 and abs(pieces - whole) < 32, seen)
     tests.check("debugfs has its files", files == expected, files)
 
 
@@ -80,39 +80,34 @@ def look(tests, lines, kernel, name, values):
     wanted = len(BAD) + (bad if name == "defer" else 0)
     seen = refused(lines, name, values)
     tests.check(f"{name}: a line for each value that is refused",
-                 seen == wanted, f"{seen} of {wanted}")
+                seen == wanted, f"{seen} of {wanted}")
     config = (kernel.build_dir / ".config").read_text().splitlines()
     look_at_debugfs(tests, lines, {"cpus", "quarantine"}
                     if "CONFIG_CPUWORD_QUARANTINE=y" in config else {"cpus"})
     if name == "tlbi":
         tests.check("tlbi keeps its value",
-                     "@@ quarantine tlbi deferred" in lines)
+                    "@@ quarantine tlbi deferred" in lines)
     isolated = [l for l in lines if "without nohz_full=" in l]
     # With cpuword.track=all every CPU is tracked.
     tests.check("cpus that are isolated and not tracked are named",
-                 not isolated if name == "track" else
-                 len(isolated) == 1 and "CPUs 3 are" in isolated[0], isolated)
+                not isolated if name == "track" else
+                len(isolated) == 1 and "CPUs 3 are" in isolated[0], isolated)
 
 
 def boot(arch, kernel, name, values):
     """Boots with all bad values of a parameter; returns the console's lines."""
     value = values[-1]
-    initramfs = BUILD / f"params-{arch.name}.cpio"
-    write_initramfs(initramfs, {
-        "init": build_guest(arch, kernel.version, kernel.linux,
-                               "params")})
     words = ["nohz_full=1-2", machine.host_clock(arch),
              f"cpuword.{name}={value}"]
     words += [f"cpuword.{name}" + bad.format(value, value, UPPER=value.upper())
               for bad in BAD]
-    try:
-        return machine.boot_anyway(f"{arch.name}, cpuword.{name}", arch,
-                              kernel.build_dir / arch.image, initramfs,
-                              " ".join(words),
-                              LOGS / f"params-{arch.name}-{name}.log", 120,
-                              isolate=False)
-    finally:
-        initramfs.unlink()
+    with initramfs(BUILD / f"params-{arch.name}.cpio", {
+            "init": build_guest(arch, kernel.version, kernel.linux,
+                                "params")}) as file:
+        return machine.boot_anyway(
+            f"{arch.name}, cpuword.{name}", arch,
+            kernel.build_dir / arch.image, file, " ".join(words),
+            LOGS / f"params-{arch.name}-{name}.log", 120, isolate=False)
 
 
 def main():

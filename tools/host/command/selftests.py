@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from host import command_line, lookup, machine, selftests_kernel
 from host.arch import MACHINES
 from host.common import BUILD, LOGS, die, must
-from host.guest import build_guest, write_initramfs
+from host.guest import build_guest, initramfs
 from host.kernel import build_kernel
 from host.machine import host_clock
 from host.results import Tests
@@ -76,11 +76,11 @@ def build_tests(arch, kernel, jobs):
     log.unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     must("kernel headers for the selftests",
-            ["make", "-C", tree, f"O={out}", f"ARCH={arch}", "headers"], log)
+         ["make", "-C", tree, f"O={out}", f"ARCH={arch}", "headers"], log)
     must("building the selftests",
-            ["make", "-C", tree / "tools/testing/selftests", f"O={out}",
-             f"TARGETS={own.TARGETS}", "FORCE_TARGETS=1", f"-j{jobs}"],
-            log)
+         ["make", "-C", tree / "tools/testing/selftests", f"O={out}",
+          f"TARGETS={own.TARGETS}", "FORCE_TARGETS=1", f"-j{jobs}"],
+         log)
     found = {}
     for path in sorted((out / "kselftest").glob("*/*")):
         if path.is_file() and path.read_bytes()[:4] == b"\x7fELF":
@@ -153,11 +153,9 @@ def boot(title, kernel, files, variant, this):
     """Runs all tests on a kernel; goes on after one that crashed."""
     arch = MACHINES[kernel.arch]
     log = LOGS / f"selftests-{arch.name}-{variant}-{title}.log"
-    initramfs = kernel.build_dir / "selftests.cpio"
     modules = selftests_kernel.MODULES if this.modules else ["test_module"]
-    write_initramfs(initramfs, {
-        **files, **{f"{module}.ko": kernel.build_dir / f"lib/{module}.ko"
-                    for module in modules}})
+    files = {**files, **{f"{module}.ko": kernel.build_dir / f"lib/{module}.ko"
+                         for module in modules}}
     # Threads of its own for each CPU, so that changes come at any time, and
     # not just when one CPU's turn ends. QEMU (as of 10.0) then now and then
     # has a stock kernel die of an int3 that is not there any more, on a busy
@@ -166,13 +164,10 @@ def boot(title, kernel, files, variant, this):
     append = f"{host_clock(arch)} {this.append} timeout={TEST_TIMEOUT}"
     if this.cpu:
         accel += ["-cpu", this.cpu]
-    try:
+    with initramfs(kernel.build_dir / "selftests.cpio", files) as file:
         lines, well = machine.boot_anyway(
-            f"{variant}, {title}", arch, kernel.build_dir / arch.image,
-            initramfs, append, log, BOOT_TIMEOUT, accel=accel,
-            isolate=this.isolated)
-    finally:
-        initramfs.unlink()
+            f"{variant}, {title}", arch, kernel.build_dir / arch.image, file,
+            append, log, BOOT_TIMEOUT, accel=accel, isolate=this.isolated)
     run = parse(lines, this, kernel.arch)
     if not well:
         run.trouble = run.trouble or "ended early"
@@ -248,10 +243,10 @@ class Verdict:
 
 def build_kernels(args, config=""):
     kernels = {"ours": build_kernel(args.arch, args.kernel, args.jobs,
-                                       config=config)}
+                                    config=config)}
     if not args.no_stock:
         kernels["stock"] = build_kernel(args.arch, args.kernel, args.jobs,
-                                           stock=True, config=config)
+                                        stock=True, config=config)
     return kernels
 
 
@@ -260,7 +255,7 @@ def guest_files(args, kernels, program, lines):
     listing = BUILD / args.kernel / f"{program}-{args.arch}.tests"
     listing.write_text("".join(f"{line}\n" for line in lines))
     return {"init": build_guest(MACHINES[args.arch], args.kernel,
-                                   kernels["ours"].linux, program),
+                                kernels["ours"].linux, program),
             "tests": listing}
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from host import command_line, machine
 from host.arch import MACHINES
 from host.common import BUILD, LOGS, die
-from host.guest import build_guest, write_initramfs
+from host.guest import build_guest, initramfs
 from host.kernel import build_kernel
 from host.machine import accelerator, host_clock
 from host.results import Tests
@@ -64,29 +64,27 @@ def boot(kernel, name, seconds):
     test = TESTS[name]
     module = os.path.basename(test.module)
     base = BUILD / f"torture-{kernel.name}-{name}"
-    listing, initramfs = base.with_suffix(".tests"), base.with_suffix(".cpio")
+    listing = base.with_suffix(".tests")
     log = LOGS / f"torture-{kernel.arch}-{name}.log"
     emulated = accelerator(arch.name) == "tcg"
     parameters = test.parameters + (f" {test.emulated}" if emulated else "")
     listing.write_text(
         (f"0 {module} {test.invalid}\n" if test.invalid else "") +
         f"{seconds} {module} {parameters}\n")
-    write_initramfs(initramfs, {
-        "init": build_guest(arch, kernel.version, kernel.linux,
-                               "torture"),
-        "tests": listing,
-        "torture.ko": kernel.build_dir / "kernel/torture.ko",
-        f"{module}.ko": kernel.build_dir / f"{test.module}.ko"})
+    files = {"init": build_guest(arch, kernel.version, kernel.linux, "torture"),
+             "tests": listing,
+             "torture.ko": kernel.build_dir / "kernel/torture.ko",
+             f"{module}.ko": kernel.build_dir / f"{test.module}.ko"}
     append = f"{test.append} {host_clock(arch)}"
     # Threads of its own for each CPU, so that they are at it at the same time.
     accel = ["-accel", "tcg,thread=multi"] if emulated else None
     try:
-        lines, well = machine.boot_anyway(f"{kernel.name}, {module}", arch,
-                                     kernel.build_dir / arch.image, initramfs,
-                                     append, log, seconds + MARGIN, accel=accel,
-                                     cpus=CPUS, isolate=False)
+        with initramfs(base.with_suffix(".cpio"), files) as file:
+            lines, well = machine.boot_anyway(
+                f"{kernel.name}, {module}", arch, kernel.build_dir / arch.image,
+                file, append, log, seconds + MARGIN, accel=accel, cpus=CPUS,
+                isolate=False)
     finally:
-        initramfs.unlink()
         listing.unlink()
     return lines, (judge(lines, module, test.invalid) if well else
                    "the kernel complained, or did not come to an end")
@@ -136,7 +134,7 @@ def main():
     tests = Tests(len(arches))
     for arch in arches:
         kernel = build_kernel(arch, args.kernel, args.jobs,
-                                 config="" if args.quick else "torture")
+                              config="" if args.quick else "torture")
         with tests.group(arch, len(chosen)) as group:
             for name in chosen:
                 report(group, name, *boot(kernel, name, seconds))

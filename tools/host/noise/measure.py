@@ -73,10 +73,10 @@ def measure(built, title, append="", loads=None, cpus=4, machine="", stop=None,
              f"threshold={threshold}"]
     words += [f"{name}={path}" for name, path in modules.items()]
     log = LOGS / f"noise-{built.arch}-{cpus}-{title}.log"
-    run = Run(boot(f"{built.arch}, {title}", arch,
-                      built.build_dir / arch.image, initramfs,
-                      f"{' '.join(words)} {append}".strip(), log, timeout,
-                      cpus=cpus, machine=machine, stop=stop, accel=accel), log)
+    run = Run(boot(f"{built.arch}, {title}", arch, built.build_dir / arch.image,
+                   initramfs, f"{' '.join(words)} {append}".strip(), log,
+                   timeout, cpus=cpus, machine=machine, stop=stop, accel=accel),
+              log)
     if run.lost:
         die(f"trace events were lost; see {log}")
     if not run.isolated or (
