@@ -608,6 +608,9 @@ static void strict_purge_flushes_once_what_was_deferred(struct kunit *test)
 
 	if (IS_ENABLED(CONFIG_HAVE_CPUWORD_TLBI) && !cpuword_tlbi_deferred())
 		kunit_skip(test, "boot with cpuword.tlbi=deferred");
+	if (IS_ENABLED(CONFIG_KASAN_VMALLOC) &&
+	    !IS_ENABLED(CONFIG_HAVE_CPUWORD_TLBI))
+		kunit_skip(test, "KASAN sends IPIs to flush the shadow of what is purged");
 
 	user = cpuword_user_start(test, cpuword_user_cpu(test));
 	cpuword_user_quiet(user);

@@ -82,17 +82,22 @@ def overlay():
 
 
 def series(version):
-    """The patches in order; none is fine."""
-    directory = ROOT / "patches" / version
+    """The patches in order; none is fine. One is the version's own, or else that
+    of all versions."""
+    folder = ROOT / "patches"
+    own = folder / version
     try:
-        lines = (directory / "series").read_text().splitlines()
+        lines = (own / "series").read_text().splitlines()
     except FileNotFoundError:
         return []
     names = [line.split("#")[0].split() for line in lines]
-    patches = [directory / name[0] for name in names if name]
-    for patch in patches:
-        if not patch.is_file():
-            die(f"{patch.relative_to(ROOT)} is in the series but not there")
+    patches = []
+    for name in (name[0] for name in names if name):
+        patches.append(own / name if (own / name).is_file() else
+                       folder / "common" / name)
+        if not patches[-1].is_file():
+            die(f"patches/{version}/series names {name}, which is neither there "
+                "nor in patches/common")
     return patches
 
 

@@ -168,8 +168,17 @@ class Apply(Case):
 
     def test_a_patch_of_the_series_is_not_there(self):
         (self.root / "patches/6.12/two.patch").unlink()
-        self.assertEqual(self.fails(), "patches/6.12/two.patch is in the series "
-                         "but not there")
+        self.assertEqual(self.fails(), "patches/6.12/series names two.patch, which "
+                         "is neither there nor in patches/common")
+
+    def test_a_patch_of_all_versions(self):
+        (self.root / "patches/common").mkdir()
+        (self.root / "patches/6.12/two.patch").rename(
+            self.root / "patches/common/two.patch")
+        # The version's own comes first.
+        lay_out(self.root, {"patches/common/one.patch": "not a patch"})
+        self.assertEqual([path.parent.name for path in overlay.series("6.12")],
+                         ["6.12", "common"])
 
     def test_a_directory_that_is_not_writable(self):
         # root may write anywhere: as access(2) would answer anybody else.
