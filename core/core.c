@@ -31,15 +31,6 @@
 
 #define CPUWORD_VALID_WORK	(CPUWORD_EARLY_MASK | CPUWORD_LATE_MASK)
 
-#ifdef CONFIG_CPUWORD_ASM_ENTRY
-DEFINE_PER_CPU_PAGE_ALIGNED(struct cpuword, cpuword) = {
-#else
-DEFINE_PER_CPU_ALIGNED(struct cpuword, cpuword) = {
-#endif
-	.v = ATOMIC_LONG_INIT(CPUWORD_COUNTER_ONE),
-};
-EXPORT_SYMBOL_GPL(cpuword);
-
 /*
  * Senders count on their own CPU, so that a deferral that finds its bit set
  * writes nothing that another CPU reads.  early is atomic since an NMI may run
@@ -50,7 +41,7 @@ struct cpuword_stats {
 	unsigned long	accepted;
 	unsigned long	coalesced;
 	unsigned long	skipped;
-	unsigned long	refused[CPUWORD_CTX_NR];
+	unsigned long	refused[CT_STATE_MAX];
 	unsigned long	refused_watching;
 	atomic_long_t	early;
 	unsigned long	late;
@@ -66,14 +57,14 @@ enum { CPUWORD_OFF, CPUWORD_ON, CPUWORD_AUTO };
 static int cpuword_deferring __read_mostly = CPUWORD_AUTO;
 
 static const char * const cpuword_ctx_names[] = {
-	[CPUWORD_CTX_KERNEL]	= "kernel",
-	[CPUWORD_CTX_IDLE]	= "idle",
-	[CPUWORD_CTX_USER]	= "user",
-	[CPUWORD_CTX_GUEST]	= "guest",
-	[CPUWORD_CTX_LAZY]	= "lazy",
+	[CT_STATE_KERNEL]	= "kernel",
+	[CT_STATE_IDLE]	= "idle",
+	[CT_STATE_USER]	= "user",
+	[CT_STATE_GUEST]	= "guest",
+	[CT_STATE_LAZY]	= "lazy",
 };
 
-static_assert(ARRAY_SIZE(cpuword_ctx_names) == CPUWORD_CTX_NR);
+static_assert(ARRAY_SIZE(cpuword_ctx_names) == CT_STATE_MAX);
 
 /* --- The owner's side --- */
 
@@ -110,7 +101,7 @@ noinstr void cpuword_early_slow(unsigned long work)
  * Context: entry code, interrupts off, not for NMI-like entries.
  * Return: the word as the last entry found it, for cpuword_entered().
  */
-noinstr unsigned long cpuword_enter_slow(unsigned long old, enum cpuword_ctx ctx)
+noinstr unsigned long cpuword_enter_slow(unsigned long old, enum ctx_state ctx)
 {
 	if (old & CPUWORD_PIN)
 		old = cpuword_wait_pin(this_cpuword(), ctx);
@@ -132,7 +123,7 @@ noinstr unsigned long cpuword_user_entered_slow(unsigned long word)
 {
 	/* The assembly has not done the work that comes during the wait. */
 	if (unlikely(word & CPUWORD_PIN)) {
-		word = cpuword_enter_slow(word, CPUWORD_CTX_USER);
+		word = cpuword_enter_slow(word, CT_STATE_USER);
 	} else if (word & CPUWORD_EARLY_MASK) {
 		/* No CPU sets a bit in KERNEL, so the mask may be constant. */
 		if (arch_cpuword_entry_did(word))
@@ -158,7 +149,7 @@ noinstr unsigned long cpuword_user_entered_slow(unsigned long word)
 noinstr unsigned long cpuword_nmi_enter_slow(unsigned long old)
 {
 	if ((old & CPUWORD_PIN) && !in_nmi())
-		old = cpuword_wait_pin(this_cpuword(), CPUWORD_CTX_KERNEL);
+		old = cpuword_wait_pin(this_cpuword(), CT_STATE_KERNEL);
 	if (old & CPUWORD_EARLY_MASK)
 		cpuword_early_slow(old);
 
@@ -200,9 +191,9 @@ void cpuword_entered(unsigned long old)
 
 /* --- The other CPUs' side --- */
 
-static __always_inline unsigned long cpuword_accepts(enum cpuword_ctx ctx)
+static __always_inline unsigned long cpuword_accepts(enum ctx_state ctx)
 {
-	unsigned long late = ctx == CPUWORD_CTX_USER ? CPUWORD_LATE_MASK : 0;
+	unsigned long late = ctx == CT_STATE_USER ? CPUWORD_LATE_MASK : 0;
 
 	return arch_cpuword_accepts(ctx) | late;
 }
@@ -211,8 +202,8 @@ static __always_inline unsigned long cpuword_accepts(enum cpuword_ctx ctx)
 static bool cpuword_eqs_is_watched(unsigned long word)
 {
 	return (word & CPUWORD_WATCHING) &&
-	       cpuword_ctx(word) != CPUWORD_CTX_KERNEL &&
-	       cpuword_ctx(word) != CPUWORD_CTX_LAZY;
+	       cpuword_ctx(word) != CT_STATE_KERNEL &&
+	       cpuword_ctx(word) != CT_STATE_LAZY;
 }
 
 /*
@@ -404,11 +395,11 @@ EXPORT_SYMBOL_GPL(cpuword_defer);
  */
 static void cpuword_coalesce(struct cpumask *cpus, unsigned long work)
 {
-	unsigned long bits = work & ~arch_cpuword_implicit(CPUWORD_CTX_USER);
+	unsigned long bits = work & ~arch_cpuword_implicit(CT_STATE_USER);
 	unsigned long cpu, todo, coalesced = 0;
 	unsigned int i;
 
-	if (work & ~cpuword_accepts(CPUWORD_CTX_USER))
+	if (work & ~cpuword_accepts(CT_STATE_USER))
 		return;
 
 	/* Not for_each_cpu(), which calls a function for each if NR_CPUS is large. */
@@ -789,7 +780,7 @@ static int cpuword_cpus_show(struct seq_file *m, void *unused)
 
 	seq_puts(m, "cpu context watching counter pending pinned | early late");
 	seq_puts(m, " | sent: off accepted coalesced skipped refused-watching");
-	for (ctx = 0; ctx < CPUWORD_CTX_NR; ctx++)
+	for (ctx = 0; ctx < CT_STATE_MAX; ctx++)
 		seq_printf(m, " refused-%s", cpuword_ctx_names[ctx]);
 	seq_putc(m, '\n');
 
@@ -806,7 +797,7 @@ static int cpuword_cpus_show(struct seq_file *m, void *unused)
 			   cpuword_stat(&s->off), cpuword_stat(&s->accepted),
 			   cpuword_stat(&s->coalesced), cpuword_stat(&s->skipped),
 			   cpuword_stat(&s->refused_watching));
-		for (ctx = 0; ctx < CPUWORD_CTX_NR; ctx++)
+		for (ctx = 0; ctx < CT_STATE_MAX; ctx++)
 			seq_printf(m, " %lu", cpuword_stat(&s->refused[ctx]));
 		seq_putc(m, '\n');
 	}
@@ -819,10 +810,10 @@ static int __init cpuword_init(void)
 {
 	int ret;
 
-	static_assert((int)CPUWORD_CTX_KERNEL == (int)CT_STATE_KERNEL);
-	static_assert((int)CPUWORD_CTX_IDLE == (int)CT_STATE_IDLE);
-	static_assert((int)CPUWORD_CTX_USER == (int)CT_STATE_USER);
-	static_assert((int)CPUWORD_CTX_GUEST == (int)CT_STATE_GUEST);
+	static_assert((int)CT_STATE_KERNEL == (int)CT_STATE_KERNEL);
+	static_assert((int)CT_STATE_IDLE == (int)CT_STATE_IDLE);
+	static_assert((int)CT_STATE_USER == (int)CT_STATE_USER);
+	static_assert((int)CT_STATE_GUEST == (int)CT_STATE_GUEST);
 
 	if (cpuword_deferring == CPUWORD_AUTO)
 		WRITE_ONCE(cpuword_deferring, context_tracking_enabled() ?

@@ -349,7 +349,7 @@ static int __init cpuword_quarantine_init(void)
 	struct dentry *dir = debugfs_lookup("cpuword", NULL);
 
 	/* Implicit work sets no bit, so nothing would tell when it is done. */
-	BUILD_BUG_ON(arch_cpuword_implicit(CPUWORD_CTX_USER) & CPUWORD_TLB);
+	BUILD_BUG_ON(arch_cpuword_implicit(CT_STATE_USER) & CPUWORD_TLB);
 
 	debugfs_create_file("quarantine", 0444, dir, NULL, &cpuword_quarantine_fops);
 	dput(dir);

@@ -38,8 +38,8 @@ static __always_inline bool cpuword_user_owes(atomic_long_t *w, unsigned long bi
 	/* Pairs with the release in cpuword_exit(). */
 	unsigned long word = atomic_long_read_acquire(w);
 
-	return (word & (CPUWORD_WATCHING | CPUWORD_CTX_MASK | bits)) ==
-	       (CPUWORD_CTX_USER | bits);
+	return (word & (CPUWORD_WATCHING | CT_STATE_MASK | bits)) ==
+	       (CT_STATE_USER | bits);
 }
 
 /**
@@ -55,7 +55,7 @@ static __always_inline bool cpuword_is_user(atomic_long_t *w)
 	/* Pairs with the release in cpuword_exit(). */
 	unsigned long word = atomic_long_read_acquire(w);
 
-	return cpuword_in_eqs(word) && cpuword_ctx(word) == CPUWORD_CTX_USER;
+	return cpuword_in_eqs(word) && cpuword_ctx(word) == CT_STATE_USER;
 }
 
 /**
@@ -78,8 +78,8 @@ static __always_inline bool cpuword_is_user(atomic_long_t *w)
  */
 static __always_inline enum cpuword_verdict
 cpuword_try_defer(atomic_long_t *w, unsigned long work,
-		  unsigned long (*accepts)(enum cpuword_ctx ctx),
-		  unsigned long (*implicit)(enum cpuword_ctx ctx),
+		  unsigned long (*accepts)(enum ctx_state ctx),
+		  unsigned long (*implicit)(enum ctx_state ctx),
 		  unsigned long *seen)
 {
 	unsigned long old, bits;

@@ -125,18 +125,18 @@ static void strict_flush_heals_a_deferred_one(struct kunit *test)
 
 static void only_early_work_is_accepted(struct kunit *test)
 {
-	enum cpuword_ctx ctx;
+	enum ctx_state ctx;
 
-	for (ctx = CPUWORD_CTX_IDLE; ctx <= CPUWORD_CTX_GUEST; ctx++)
+	for (ctx = CT_STATE_IDLE; ctx <= CT_STATE_GUEST; ctx++)
 		KUNIT_EXPECT_EQ(test, arch_cpuword_accepts(ctx) &
 				~CPUWORD_EARLY_MASK, 0);
 }
 
 static void implicit_work_is_accepted_work(struct kunit *test)
 {
-	enum cpuword_ctx ctx;
+	enum ctx_state ctx;
 
-	for (ctx = CPUWORD_CTX_IDLE; ctx <= CPUWORD_CTX_GUEST; ctx++)
+	for (ctx = CT_STATE_IDLE; ctx <= CT_STATE_GUEST; ctx++)
 		KUNIT_EXPECT_EQ(test, arch_cpuword_implicit(ctx) &
 				~arch_cpuword_accepts(ctx), 0);
 }
@@ -176,7 +176,7 @@ static void jump_label_of_entry_code_is_strict(struct kunit *test)
 {
 	struct cpuword_watched w = cpuword_watch(test);
 
-	if (!(arch_cpuword_accepts(CPUWORD_CTX_USER) & CPUWORD_ISYNC))
+	if (!(arch_cpuword_accepts(CT_STATE_USER) & CPUWORD_ISYNC))
 		kunit_skip(test, "user mode does not accept this work here");
 	if (!IS_ENABLED(CONFIG_JUMP_LABEL))
 		kunit_skip(test, "no jump labels");

@@ -49,17 +49,17 @@ struct cpu {
 
 static struct cpu *stepping;
 
-static unsigned long user_accepts(enum cpuword_ctx ctx)
+static unsigned long user_accepts(enum ctx_state ctx)
 {
-	return ctx == CPUWORD_CTX_USER ? BOTH | CPUWORD_LATE_MASK : 0;
+	return ctx == CT_STATE_USER ? BOTH | CPUWORD_LATE_MASK : 0;
 }
 
-static unsigned long nothing_implicit(enum cpuword_ctx ctx)
+static unsigned long nothing_implicit(enum ctx_state ctx)
 {
 	return 0;
 }
 
-static unsigned long isync_implicit(enum cpuword_ctx ctx)
+static unsigned long isync_implicit(enum ctx_state ctx)
 {
 	return CPUWORD_ISYNC;
 }
@@ -181,7 +181,7 @@ static void cpuword_test_step(const void *w)
 }
 
 /* As ct_state_enter() and ct_state_entered(). */
-static void enter(struct cpu *cpu, enum cpuword_ctx ctx)
+static void enter(struct cpu *cpu, enum ctx_state ctx)
 {
 	unsigned long old = cpuword_enter(&cpu->w, ctx);
 
@@ -197,7 +197,7 @@ static void enter(struct cpu *cpu, enum cpuword_ctx ctx)
 	touch_kernel(cpu);
 }
 
-static void leave(struct cpu *cpu, enum cpuword_ctx ctx)
+static void leave(struct cpu *cpu, enum ctx_state ctx)
 {
 	cpuword_step(&cpu->w);
 	cpuword_exit(&cpu->w, ctx);
@@ -207,11 +207,11 @@ static void leave(struct cpu *cpu, enum cpuword_ctx ctx)
 /* Two round trips, work pending at the first entry and none at the second. */
 static void round_trips(struct cpu *cpu)
 {
-	leave(cpu, CPUWORD_CTX_USER);
+	leave(cpu, CT_STATE_USER);
 	other_cpu_changes(cpu, BOTH | LATE);
-	enter(cpu, CPUWORD_CTX_USER);
-	leave(cpu, CPUWORD_CTX_USER);
-	enter(cpu, CPUWORD_CTX_USER);
+	enter(cpu, CT_STATE_USER);
+	leave(cpu, CT_STATE_USER);
+	enter(cpu, CT_STATE_USER);
 }
 
 static int protocol_init(struct kunit *test)
@@ -237,10 +237,10 @@ static void protocol_exit(struct kunit *test)
 static void fields_cover_the_word_once(struct kunit *test)
 {
 	unsigned long counter_mask = ~0UL << CPUWORD_COUNTER_SHIFT;
-	unsigned long fields = CPUWORD_CTX_MASK | CPUWORD_PIN |
+	unsigned long fields = CT_STATE_MASK | CPUWORD_PIN |
 			       CPUWORD_WORK_MASK | counter_mask;
 
-	KUNIT_EXPECT_EQ(test, hweight_long(CPUWORD_CTX_MASK) + 1 +
+	KUNIT_EXPECT_EQ(test, hweight_long(CT_STATE_MASK) + 1 +
 			hweight_long(CPUWORD_WORK_MASK) +
 			hweight_long(counter_mask), hweight_long(fields));
 	if (!IS_ENABLED(CONFIG_CPUWORD_TORTURE_COUNTER))
@@ -250,17 +250,17 @@ static void fields_cover_the_word_once(struct kunit *test)
 static void counter_wraps_off_the_top(struct kunit *test)
 {
 	struct cpu *cpu = test->priv;
-	unsigned long below = CPUWORD_CTX_MASK | CPUWORD_PIN | CPUWORD_WORK_MASK;
+	unsigned long below = CT_STATE_MASK | CPUWORD_PIN | CPUWORD_WORK_MASK;
 
 	/* Watching, with the last odd value: the next step is 0. */
 	atomic_long_set(&cpu->w, ~0UL << CPUWORD_COUNTER_SHIFT);
-	leave(cpu, CPUWORD_CTX_USER);
+	leave(cpu, CT_STATE_USER);
 	KUNIT_EXPECT_EQ(test, counter(cpu), 0);
 	KUNIT_EXPECT_FALSE(test, watching(cpu));
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&cpu->w) & below, CPUWORD_CTX_USER);
-	enter(cpu, CPUWORD_CTX_USER);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&cpu->w) & below, CT_STATE_USER);
+	enter(cpu, CT_STATE_USER);
 	KUNIT_EXPECT_EQ(test, counter(cpu), 1);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&cpu->w) & below, CPUWORD_CTX_KERNEL);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&cpu->w) & below, CT_STATE_KERNEL);
 }
 
 static void entry_from_wrapped_counter_keeps_work(struct kunit *test)
@@ -269,26 +269,26 @@ static void entry_from_wrapped_counter_keeps_work(struct kunit *test)
 
 	/* The last even value: entry steps to the last odd one, exit to 0. */
 	atomic_long_set(&cpu->w, (~0UL << CPUWORD_COUNTER_SHIFT) -
-			CPUWORD_COUNTER_ONE + CPUWORD_CTX_USER);
+			CPUWORD_COUNTER_ONE + CT_STATE_USER);
 	other_cpu_changes(cpu, BOTH);
-	enter(cpu, CPUWORD_CTX_USER);
+	enter(cpu, CT_STATE_USER);
 	KUNIT_EXPECT_TRUE(test, watching(cpu));
-	leave(cpu, CPUWORD_CTX_USER);
+	leave(cpu, CT_STATE_USER);
 	KUNIT_EXPECT_EQ(test, counter(cpu), 0);
-	KUNIT_EXPECT_EQ(test, ctx_of(cpu), CPUWORD_CTX_USER);
+	KUNIT_EXPECT_EQ(test, ctx_of(cpu), CT_STATE_USER);
 }
 
 /* --- Transitions --- */
 
 struct ctx_param {
 	const char		*name;
-	enum cpuword_ctx	ctx;
+	enum ctx_state	ctx;
 };
 
 static const struct ctx_param eqs_params[] = {
-	{ "idle", CPUWORD_CTX_IDLE },
-	{ "user", CPUWORD_CTX_USER },
-	{ "guest", CPUWORD_CTX_GUEST },
+	{ "idle", CT_STATE_IDLE },
+	{ "user", CT_STATE_USER },
+	{ "guest", CT_STATE_GUEST },
 };
 
 KUNIT_ARRAY_PARAM_DESC(eqs, eqs_params, name);
@@ -305,7 +305,7 @@ static void eqs_round_trip_steps_counter_twice(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, watching(cpu));
 	KUNIT_EXPECT_EQ(test, counter(cpu), (before + 1) & mask);
 	enter(cpu, p->ctx);
-	KUNIT_EXPECT_EQ(test, ctx_of(cpu), CPUWORD_CTX_KERNEL);
+	KUNIT_EXPECT_EQ(test, ctx_of(cpu), CT_STATE_KERNEL);
 	KUNIT_EXPECT_TRUE(test, watching(cpu));
 	KUNIT_EXPECT_EQ(test, counter(cpu), (before + 2) & mask);
 }
@@ -330,7 +330,7 @@ static void lazy_never_stops_watching(struct kunit *test)
 	unsigned long before = atomic_long_read(&cpu->w);
 
 	cpuword_lazy_exit(&cpu->w);
-	KUNIT_EXPECT_EQ(test, ctx_of(cpu), CPUWORD_CTX_LAZY);
+	KUNIT_EXPECT_EQ(test, ctx_of(cpu), CT_STATE_LAZY);
 	KUNIT_EXPECT_TRUE(test, watching(cpu));
 	cpuword_lazy_enter(&cpu->w);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&cpu->w), before);
@@ -342,7 +342,7 @@ static void user_accepts_then_coalesces(struct kunit *test)
 {
 	struct cpu *cpu = test->priv;
 
-	leave(cpu, CPUWORD_CTX_USER);
+	leave(cpu, CT_STATE_USER);
 	KUNIT_EXPECT_EQ(test, defer(cpu, CPUWORD_TLB), CPUWORD_ACCEPTED);
 	KUNIT_EXPECT_EQ(test, defer(cpu, CPUWORD_TLB), CPUWORD_COALESCED);
 	KUNIT_EXPECT_EQ(test, defer(cpu, BOTH), CPUWORD_ACCEPTED);
@@ -365,7 +365,7 @@ static void short_way_coalesces_as_the_long_one(struct kunit *test)
 	struct cpu *cpu = test->priv;
 	unsigned int ctx, owed, asked;
 
-	for (ctx = 0; ctx < CPUWORD_CTX_NR; ctx++) {
+	for (ctx = 0; ctx < CT_STATE_MAX; ctx++) {
 		for (owed = 0; owed < BIT(5); owed++) {
 			for (asked = 1; asked < BIT(3); asked++) {
 				unsigned long word = ctx | word_with(owed);
@@ -385,7 +385,7 @@ static void implicit_work_sets_no_bit(struct kunit *test)
 	struct cpu *cpu = test->priv;
 	unsigned long before, seen;
 
-	leave(cpu, CPUWORD_CTX_USER);
+	leave(cpu, CT_STATE_USER);
 	before = atomic_long_read(&cpu->w);
 	KUNIT_EXPECT_EQ(test, cpuword_try_defer(&cpu->w, CPUWORD_ISYNC, user_accepts,
 						isync_implicit, &seen),
@@ -426,10 +426,10 @@ static void idle_and_guest_refuse_what_they_do_not_accept(struct kunit *test)
 {
 	struct cpu *cpu = test->priv;
 
-	leave(cpu, CPUWORD_CTX_IDLE);
+	leave(cpu, CT_STATE_IDLE);
 	expect_refused(cpu, CPUWORD_TLB);
-	enter(cpu, CPUWORD_CTX_IDLE);
-	leave(cpu, CPUWORD_CTX_GUEST);
+	enter(cpu, CT_STATE_IDLE);
+	leave(cpu, CT_STATE_GUEST);
 	expect_refused(cpu, CPUWORD_ISYNC);
 }
 
@@ -438,7 +438,7 @@ static void user_refuses_part_of_a_request_whole(struct kunit *test)
 	struct cpu *cpu = test->priv;
 	unsigned long unknown = BIT(CPUWORD_LATE_SHIFT + CPUWORD_LATE_WIDTH);
 
-	leave(cpu, CPUWORD_CTX_USER);
+	leave(cpu, CT_STATE_USER);
 	expect_refused(cpu, CPUWORD_TLB | unknown);
 }
 
@@ -446,7 +446,7 @@ static void nmi_over_user_refuses(struct kunit *test)
 {
 	struct cpu *cpu = test->priv;
 
-	leave(cpu, CPUWORD_CTX_USER);
+	leave(cpu, CT_STATE_USER);
 	cpuword_nmi_enter(&cpu->w);
 	expect_refused(cpu, CPUWORD_TLB);
 	KUNIT_EXPECT_FALSE(test, cpuword_try_pin(&cpu->w));
@@ -457,7 +457,7 @@ static void untracked_user_refuses(struct kunit *test)
 {
 	struct cpu *cpu = test->priv;
 
-	atomic_long_add(CPUWORD_CTX_USER, &cpu->w);
+	atomic_long_add(CT_STATE_USER, &cpu->w);
 	expect_refused(cpu, CPUWORD_TLB);
 	KUNIT_EXPECT_FALSE(test, cpuword_try_pin(&cpu->w));
 }
@@ -466,13 +466,13 @@ static void early_work_runs_before_its_bit_goes(struct kunit *test)
 {
 	struct cpu *cpu = test->priv;
 
-	leave(cpu, CPUWORD_CTX_USER);
+	leave(cpu, CT_STATE_USER);
 	other_cpu_changes(cpu, BOTH);
 	/* Between cpuword_early()'s two halves. */
 	cpu->step = 0;
 	cpu->at = 2;
 	cpu->intruder = NMI;
-	enter(cpu, CPUWORD_CTX_USER);
+	enter(cpu, CT_STATE_USER);
 	KUNIT_EXPECT_TRUE(test, cpu->came);
 	KUNIT_EXPECT_EQ(test, cpu->early_ran, 2);
 }
@@ -481,15 +481,15 @@ static void late_work_runs_once(struct kunit *test)
 {
 	struct cpu *cpu = test->priv;
 
-	leave(cpu, CPUWORD_CTX_USER);
+	leave(cpu, CT_STATE_USER);
 	KUNIT_EXPECT_EQ(test, defer(cpu, LATE), CPUWORD_ACCEPTED);
 	KUNIT_EXPECT_EQ(test, defer(cpu, LATE), CPUWORD_COALESCED);
 	nmi(cpu);
 	KUNIT_EXPECT_EQ(test, cpu->late_ran, 0);
-	enter(cpu, CPUWORD_CTX_USER);
+	enter(cpu, CT_STATE_USER);
 	KUNIT_EXPECT_EQ(test, cpu->late_ran, 1);
-	leave(cpu, CPUWORD_CTX_USER);
-	enter(cpu, CPUWORD_CTX_USER);
+	leave(cpu, CT_STATE_USER);
+	enter(cpu, CT_STATE_USER);
 	KUNIT_EXPECT_EQ(test, cpu->late_ran, 1);
 }
 
@@ -512,7 +512,7 @@ static void pin_does_not_lose_work(struct kunit *test)
 {
 	struct cpu *cpu = test->priv;
 
-	leave(cpu, CPUWORD_CTX_USER);
+	leave(cpu, CT_STATE_USER);
 	/* Work comes between the pinner's read and its write. */
 	cpu->step = 0;
 	cpu->at = 0;
@@ -527,7 +527,7 @@ static void pinned_cpu_waits_in_its_eqs(struct kunit *test)
 	struct cpu *cpu = test->priv;
 	unsigned long before;
 
-	leave(cpu, CPUWORD_CTX_USER);
+	leave(cpu, CT_STATE_USER);
 	KUNIT_ASSERT_TRUE(test, cpuword_try_pin(&cpu->w));
 	before = counter(cpu);
 	/* When it has backed out, another CPU leaves work: accepted. */
@@ -536,7 +536,7 @@ static void pinned_cpu_waits_in_its_eqs(struct kunit *test)
 	cpu->intruder = DEFERRER;
 	cpu->pinned = true;
 	cpu->unpin_at = 7;
-	enter(cpu, CPUWORD_CTX_USER);
+	enter(cpu, CT_STATE_USER);
 	KUNIT_EXPECT_TRUE(test, cpu->came);
 	KUNIT_EXPECT_EQ(test, cpu->late_deferred, 1);
 	KUNIT_EXPECT_EQ(test, cpu->late_ran, 1);
@@ -548,7 +548,7 @@ static void nmi_exit_does_not_bring_a_dropped_pin_back(struct kunit *test)
 {
 	struct cpu *cpu = test->priv;
 
-	leave(cpu, CPUWORD_CTX_USER);
+	leave(cpu, CT_STATE_USER);
 	KUNIT_ASSERT_TRUE(test, cpuword_try_pin(&cpu->w));
 	cpuword_nmi_enter(&cpu->w);
 	/* The holder lets go between the read and the write of the exit. */
@@ -597,7 +597,7 @@ static void round_trips_with(struct kunit *test, enum intruder intruder)
 
 	KUNIT_EXPECT_TRUE(test, cpu->came);
 	KUNIT_EXPECT_EQ(test, cpu->late_ran, cpu->late_deferred);
-	KUNIT_EXPECT_EQ(test, ctx_of(cpu), CPUWORD_CTX_KERNEL);
+	KUNIT_EXPECT_EQ(test, ctx_of(cpu), CT_STATE_KERNEL);
 	KUNIT_EXPECT_TRUE(test, watching(cpu));
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&cpu->w) &
 			(CPUWORD_WORK_MASK | CPUWORD_PIN), 0);

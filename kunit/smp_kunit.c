@@ -43,12 +43,12 @@ struct race {
 /* cpuword_early() and cpuword_late() have no argument for it. */
 static struct race *race;
 
-static unsigned long user_accepts(enum cpuword_ctx ctx)
+static unsigned long user_accepts(enum ctx_state ctx)
 {
-	return ctx == CPUWORD_CTX_USER ? CPUWORD_EARLY_MASK | CPUWORD_LATE_MASK : 0;
+	return ctx == CT_STATE_USER ? CPUWORD_EARLY_MASK | CPUWORD_LATE_MASK : 0;
 }
 
-static unsigned long nothing_implicit(enum cpuword_ctx ctx)
+static unsigned long nothing_implicit(enum ctx_state ctx)
 {
 	return 0;
 }
@@ -73,10 +73,10 @@ static void run_late(unsigned long work)
 
 static void enter(struct race *r)
 {
-	unsigned long old = cpuword_enter(&r->w, CPUWORD_CTX_USER);
+	unsigned long old = cpuword_enter(&r->w, CT_STATE_USER);
 
 	if (old & CPUWORD_PIN)
-		old = cpuword_wait_pin(&r->w, CPUWORD_CTX_USER);
+		old = cpuword_wait_pin(&r->w, CT_STATE_USER);
 	WRITE_ONCE(r->in_kernel, true);
 	if (old & CPUWORD_EARLY_MASK)
 		cpuword_early(&r->w, old, run_early);
@@ -87,7 +87,7 @@ static void enter(struct race *r)
 static void leave(struct race *r)
 {
 	WRITE_ONCE(r->in_kernel, false);
-	cpuword_exit(&r->w, CPUWORD_CTX_USER);
+	cpuword_exit(&r->w, CT_STATE_USER);
 }
 
 static int owner_fn(void *data)
@@ -243,7 +243,7 @@ static void nothing_lost_and_nothing_twice(struct kunit *test)
 	KUNIT_EXPECT_GT(test, r->pins, 0);
 	KUNIT_EXPECT_EQ(test, r->intrusions, 0);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&r->w) &
-			(CPUWORD_WORK_MASK | CPUWORD_PIN | CPUWORD_CTX_MASK), 0);
+			(CPUWORD_WORK_MASK | CPUWORD_PIN | CT_STATE_MASK), 0);
 }
 
 static struct kunit_case smp_cases[] = {

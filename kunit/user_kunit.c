@@ -104,7 +104,7 @@ static void user_takes_work_without_interrupt(struct kunit *test)
 	user->data = &seen;
 	cpuword_user_syscall(test, user);
 	KUNIT_EXPECT_EQ(test, seen.word & CPUWORD_WORK_MASK, 0);
-	KUNIT_EXPECT_EQ(test, cpuword_ctx(seen.word), CPUWORD_CTX_KERNEL);
+	KUNIT_EXPECT_EQ(test, cpuword_ctx(seen.word), CT_STATE_KERNEL);
 	KUNIT_EXPECT_TRUE(test, seen.word & CPUWORD_WATCHING);
 	KUNIT_EXPECT_EQ(test, cpuword_user_work(user), 0);
 }
@@ -162,7 +162,7 @@ static void untracked_user_mode_is_watched(struct kunit *test)
 		KUNIT_EXPECT_FALSE(test, cpuword_defer(user->cpu, CPUWORD_TLB));
 		KUNIT_EXPECT_TRUE(test, word_of(user->cpu) & CPUWORD_WATCHING);
 		cpuword_user_syscall(test, user);
-		KUNIT_EXPECT_EQ(test, cpuword_ctx(seen.word), CPUWORD_CTX_KERNEL);
+		KUNIT_EXPECT_EQ(test, cpuword_ctx(seen.word), CT_STATE_KERNEL);
 		KUNIT_EXPECT_TRUE(test, seen.word & CPUWORD_WATCHING);
 		KUNIT_EXPECT_EQ(test, seen.word & (CPUWORD_PIN | CPUWORD_WORK_MASK), 0);
 	}
@@ -239,7 +239,7 @@ static void idle_cpu_refuses(struct kunit *test)
 	int cpu = cpuword_user_cpu(test);
 	unsigned long end = jiffies + HOLD_JIFFIES;
 
-	while (cpuword_ctx(word_of(cpu)) != CPUWORD_CTX_IDLE) {
+	while (cpuword_ctx(word_of(cpu)) != CT_STATE_IDLE) {
 		KUNIT_ASSERT_TRUE(test, time_before(jiffies, end));
 		msleep(20);
 	}
@@ -333,7 +333,7 @@ static void pinned_cpu_stays_out_of_the_kernel(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, pinned);
 	KUNIT_EXPECT_FALSE(test, again);
 	KUNIT_EXPECT_FALSE(test, done);
-	KUNIT_EXPECT_EQ(test, cpuword_ctx(word), CPUWORD_CTX_USER);
+	KUNIT_EXPECT_EQ(test, cpuword_ctx(word), CT_STATE_USER);
 	KUNIT_EXPECT_FALSE(test, word & CPUWORD_WATCHING);
 	KUNIT_EXPECT_TRUE(test, deferred);
 	KUNIT_EXPECT_EQ(test, seen.word & (CPUWORD_PIN | CPUWORD_WORK_MASK), 0);

@@ -195,7 +195,7 @@ void cpuword_user_wait_spinning(struct kunit *test, struct cpuword_user *user)
 		word = atomic_long_read(cpuword_of(user->cpu));
 		if (READ_ONCE(user->shared->ready) &&
 		    (!context_tracking_enabled_cpu(user->cpu) ||
-		     (cpuword_ctx(word) == CPUWORD_CTX_USER &&
+		     (cpuword_ctx(word) == CT_STATE_USER &&
 		      !(word & CPUWORD_WATCHING))))
 			return;
 		if (time_after(jiffies, end))

@@ -116,7 +116,7 @@ void cpuword_window_defer(struct kunit *test, struct cpuword_window *w, unsigned
 {
 	unsigned long end = jiffies + 20 * HZ;
 
-	if (work & ~arch_cpuword_accepts(CPUWORD_CTX_USER))
+	if (work & ~arch_cpuword_accepts(CT_STATE_USER))
 		kunit_skip(test, "user mode does not accept this work here");
 	while (!cpuword_defer(w->user->cpu, work))
 		KUNIT_ASSERT_TRUE(test, time_before(jiffies, end));

@@ -57,7 +57,7 @@ static __always_inline void arch_cpuword_isync(void) { }
  *
  * Return: bits of CPUWORD_EARLY_MASK.
  */
-static __always_inline unsigned long arch_cpuword_accepts(enum cpuword_ctx ctx)
+static __always_inline unsigned long arch_cpuword_accepts(enum ctx_state ctx)
 {
 	return 0;
 }
@@ -75,7 +75,7 @@ static __always_inline unsigned long arch_cpuword_accepts(enum cpuword_ctx ctx)
  *
  * Return: bits of arch_cpuword_accepts(@ctx), deferred without a bit.
  */
-static __always_inline unsigned long arch_cpuword_implicit(enum cpuword_ctx ctx)
+static __always_inline unsigned long arch_cpuword_implicit(enum ctx_state ctx)
 {
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Context tracking's and RCU's view of the word.  To be included from
- * <linux/context_tracking_state.h>, which has the same without the word.
+ * <linux/context_tracking_state.h>.
  */
 #ifndef _LINUX_CPUWORD_CT_H
 #define _LINUX_CPUWORD_CT_H
@@ -11,16 +11,15 @@
 
 DECLARE_TRACEPOINT(cpuword_run);
 
-/* RCU sees the counter shifted down. */
+/* Odd value for watching, else even: RCU sees the counter shifted down. */
 #define CT_RCU_WATCHING		1
 
-/* For instrument_atomic_*(). */
-#define ct_state_ptr()		this_cpuword()
-
+#ifdef CONFIG_CONTEXT_TRACKING_USER
 static __always_inline int __ct_state(void)
 {
 	return cpuword_ctx(raw_atomic_long_read(this_cpuword()));
 }
+#endif
 
 /* No ordering: the value is this CPU's own. */
 static __always_inline bool rcu_is_watching_curr_cpu(void)
@@ -46,37 +45,39 @@ static __always_inline int ct_rcu_watching_cpu_acquire(int cpu)
 }
 
 /*
- * Checks this CPU's word, before an exit or after an entry: the context is
- * @ctx, RCU watches, and none of @bits is set, since that work is done by then.
+ * Checks this CPU's word, before an exit or after an entry: the state is @state
+ * unless that is negative, RCU watches, and none of @bits is set, since that work
+ * is done by then.
  */
-static __always_inline void ct_state_check(unsigned long ctx, unsigned long bits)
+static __always_inline void ct_state_check(int state, unsigned long bits)
 {
 	if (IS_ENABLED(CONFIG_CPUWORD_DEBUG)) {
 		unsigned long word = raw_atomic_long_read(this_cpuword());
 
-		WARN_ON_ONCE((word & (CPUWORD_CTX_MASK | CPUWORD_WATCHING | bits)) !=
-			     (ctx | CPUWORD_WATCHING));
+		WARN_ON_ONCE((state >= 0 && cpuword_ctx(word) != state) ||
+			     (word & (CPUWORD_WATCHING | bits)) != CPUWORD_WATCHING);
 	}
 }
 
 /* The kernel is being entered from @state.  Returns what the CPU owes. */
-static __always_inline unsigned long ct_state_enter(int state)
+static __always_inline unsigned long ct_state_enter(enum ctx_state state)
 {
 	unsigned long old = cpuword_enter(this_cpuword(), state);
 
 	if (unlikely(old & (CPUWORD_PIN | CPUWORD_WORK_MASK)))
 		old = cpuword_enter_slow(old, state);
-	ct_state_check(CPUWORD_CTX_KERNEL, CPUWORD_PIN | CPUWORD_EARLY_MASK);
+	ct_state_check(CT_STATE_KERNEL, CPUWORD_PIN | CPUWORD_EARLY_MASK);
 
 	return old;
 }
 
-static __always_inline void ct_state_exit(int state)
+static __always_inline void ct_state_exit(enum ctx_state state)
 {
-	ct_state_check(CPUWORD_CTX_KERNEL, CPUWORD_PIN | CPUWORD_WORK_MASK);
+	ct_state_check(CT_STATE_KERNEL, CPUWORD_PIN | CPUWORD_WORK_MASK);
 	cpuword_exit(this_cpuword(), state);
 }
 
+#ifdef CONFIG_CPUWORD_ASM_ENTRY
 /*
  * The rest of ct_state_enter(CT_STATE_USER), where assembly has changed the
  * word, and the beginning of the matching exit: LAZY, as cpuword_lazy_exit()
@@ -90,16 +91,17 @@ static __always_inline unsigned long ct_state_user_entered(void)
 		word = cpuword_user_entered_slow(word);
 	else
 		word = 0;
-	ct_state_check(CPUWORD_CTX_KERNEL, CPUWORD_PIN | CPUWORD_EARLY_MASK);
+	ct_state_check(CT_STATE_KERNEL, CPUWORD_PIN | CPUWORD_EARLY_MASK);
 
 	return word;
 }
 
 static __always_inline void ct_state_user_leaving(void)
 {
-	ct_state_check(CPUWORD_CTX_KERNEL, CPUWORD_PIN | CPUWORD_WORK_MASK);
-	this_cpu_add(cpuword.v.counter, CPUWORD_CTX_LAZY);
+	ct_state_check(CT_STATE_KERNEL, CPUWORD_PIN | CPUWORD_WORK_MASK);
+	this_cpu_add(cpuword.v.counter, CT_STATE_LAZY);
 }
+#endif /* CONFIG_CPUWORD_ASM_ENTRY */
 
 /* RCU is to watch while the context stays.  Returns what the CPU owes. */
 static __always_inline unsigned long ct_state_nmi_enter(void)
@@ -119,15 +121,19 @@ static __always_inline unsigned long ct_state_nmi_enter(void)
  */
 static __always_inline void ct_state_nmi_nested(void)
 {
-	unsigned long word = raw_atomic_long_read(this_cpuword());
+	unsigned long word;
 
+	if (!CPUWORD_EARLY_MASK)
+		return;
+
+	word = raw_atomic_long_read(this_cpuword());
 	if (unlikely(word & CPUWORD_EARLY_MASK))
 		cpuword_early_slow(word);
 }
 
 static __always_inline void ct_state_nmi_exit(void)
 {
-	ct_state_check(__ct_state(), CPUWORD_EARLY_MASK);
+	ct_state_check(-1, CPUWORD_EARLY_MASK);
 	cpuword_nmi_exit(this_cpuword());
 }
 
@@ -162,14 +168,8 @@ static __always_inline void ct_state_add(int state)
 {
 	atomic_long_t *w = this_cpuword();
 
-	ct_state_check(__ct_state(), CPUWORD_PIN | CPUWORD_WORK_MASK);
+	ct_state_check(-1, CPUWORD_PIN | CPUWORD_WORK_MASK);
 	raw_atomic_long_set(w, raw_atomic_long_read(w) + state);
-}
-
-/* For kernels where RCU does not depend on the state: not with the word. */
-static __always_inline void ct_state_set(int state)
-{
-	BUILD_BUG();
 }
 
 #endif /* _LINUX_CPUWORD_CT_H */

@@ -16,41 +16,29 @@
 #include <linux/percpu.h>
 
 /*
- *	 +------------------+--------+------+-----+-----+
- *	 | watching counter | unused | work | PIN | ctx |
- *	 +------------------+--------+------+-----+-----+
- * 64-bit     63..32                   31..4    3   2..0
- * 32-bit     31..11                   10..4    3   2..0
+ *	 +------------------+--------+------+-----+-------+
+ *	 | watching counter | unused | work | PIN | state |
+ *	 +------------------+--------+------+-----+-------+
+ * 64-bit     63..32                   31..4    3    2..0
+ * 32-bit     31..11                   10..4    3    2..0
  *
  * The counter is on top so that its overflow falls off the end.  Bits are
- * unused only where CONFIG_CPUWORD_TORTURE_COUNTER shrinks the counter.
+ * unused only where CONFIG_CPUWORD_TORTURE_COUNTER shrinks the counter.  Where
+ * nobody leaves work there is no room for any: the counter follows the state.
  */
-#define CPUWORD_CTX_WIDTH	3
-#define CPUWORD_PIN_WIDTH	1
+#define CT_STATE_WIDTH		3
+#define CT_STATE_MASK		GENMASK(CT_STATE_WIDTH - 1, 0)
+
+#if defined(CONFIG_CPUWORD) || IS_ENABLED(CONFIG_CPUWORD_KUNIT_TEST)
+#define CPUWORD_PIN_SHIFT	CT_STATE_WIDTH
+#define CPUWORD_WORK_SHIFT	(CPUWORD_PIN_SHIFT + 1)
 #ifdef CONFIG_64BIT
 #define CPUWORD_WORK_WIDTH	28
 #else
 #define CPUWORD_WORK_WIDTH	7
 #endif
-#define CPUWORD_COUNTER_MAX_WIDTH \
-	(BITS_PER_LONG - CPUWORD_CTX_WIDTH - CPUWORD_PIN_WIDTH - CPUWORD_WORK_WIDTH)
-#ifdef CONFIG_CPUWORD_TORTURE_COUNTER
-#define CPUWORD_COUNTER_WIDTH	2
-#else
-#define CPUWORD_COUNTER_WIDTH	CPUWORD_COUNTER_MAX_WIDTH
-#endif
-
-#define CPUWORD_PIN_SHIFT	CPUWORD_CTX_WIDTH
-#define CPUWORD_WORK_SHIFT	(CPUWORD_PIN_SHIFT + CPUWORD_PIN_WIDTH)
-#define CPUWORD_COUNTER_SHIFT	(BITS_PER_LONG - CPUWORD_COUNTER_WIDTH)
-
-#define CPUWORD_CTX_MASK	GENMASK(CPUWORD_CTX_WIDTH - 1, 0)
-#define CPUWORD_WORK_MASK \
-	GENMASK(CPUWORD_WORK_SHIFT + CPUWORD_WORK_WIDTH - 1, CPUWORD_WORK_SHIFT)
-
-/* One step of the watching counter: odd is watching, even an EQS. */
-#define CPUWORD_COUNTER_ONE	BIT(CPUWORD_COUNTER_SHIFT)
-#define CPUWORD_WATCHING	CPUWORD_COUNTER_ONE
+#define CPUWORD_WORK_END	(CPUWORD_WORK_SHIFT + CPUWORD_WORK_WIDTH)
+#define CPUWORD_WORK_MASK	GENMASK(CPUWORD_WORK_END - 1, CPUWORD_WORK_SHIFT)
 
 /* Holds the CPU out of the kernel while another CPU acts for it. */
 #define CPUWORD_PIN		BIT(CPUWORD_PIN_SHIFT)
@@ -69,27 +57,44 @@
 #define CPUWORD_LATE_MASK \
 	GENMASK(CPUWORD_LATE_SHIFT + CPUWORD_LATE_WIDTH - 1, CPUWORD_LATE_SHIFT)
 
-/*
- * The first four are context tracking's, by name and value.  LAZY is user
- * mode without promises: entered and left by plain stores, RCU keeps
- * watching, defer and pin are refused.
- */
-enum cpuword_ctx {
-	CPUWORD_CTX_KERNEL	= 0,
-	CPUWORD_CTX_IDLE	= 1,
-	CPUWORD_CTX_USER	= 2,
-	CPUWORD_CTX_GUEST	= 3,
-	CPUWORD_CTX_LAZY	= 4,
-	CPUWORD_CTX_NR
-};
-
-static_assert(CPUWORD_CTX_NR - 1 <= CPUWORD_CTX_MASK);
-static_assert(CPUWORD_COUNTER_WIDTH >= 2);
-static_assert(CPUWORD_COUNTER_WIDTH <= CPUWORD_COUNTER_MAX_WIDTH);
 static_assert(((CPUWORD_EARLY_MASK | CPUWORD_LATE_MASK) & ~CPUWORD_WORK_MASK) == 0);
 static_assert((CPUWORD_EARLY_MASK & CPUWORD_LATE_MASK) == 0);
-/* RCU keeps its snapshots of the counter in an int. */
-static_assert(CPUWORD_COUNTER_WIDTH <= 32);
+#else
+#define CPUWORD_WORK_END	CT_STATE_WIDTH
+#define CPUWORD_WORK_MASK	0UL
+#define CPUWORD_PIN		0UL
+#define CPUWORD_TLB		0UL
+#define CPUWORD_ISYNC		0UL
+#define CPUWORD_EARLY_MASK	0UL
+#define CPUWORD_LATE_MASK	0UL
+#endif
+
+#ifdef CONFIG_CPUWORD_TORTURE_COUNTER
+#define CPUWORD_COUNTER_SHIFT	(BITS_PER_LONG - 2)
+#else
+#define CPUWORD_COUNTER_SHIFT	CPUWORD_WORK_END
+#endif
+
+/* One step of the watching counter: odd is watching, even an EQS. */
+#define CPUWORD_COUNTER_ONE	BIT(CPUWORD_COUNTER_SHIFT)
+#define CPUWORD_WATCHING	CPUWORD_COUNTER_ONE
+
+/*
+ * LAZY is user mode without promises: entered and left by plain stores, RCU
+ * keeps watching, defer and pin are refused.
+ */
+enum ctx_state {
+	CT_STATE_DISABLED	= -1,	/* what ct_state() says if nobody tracks */
+	CT_STATE_KERNEL		= 0,
+	CT_STATE_IDLE		= 1,
+	CT_STATE_USER		= 2,
+	CT_STATE_GUEST		= 3,
+	CT_STATE_LAZY		= 4,
+	CT_STATE_MAX
+};
+
+static_assert(CT_STATE_MAX - 1 <= CT_STATE_MASK);
+static_assert(CPUWORD_COUNTER_SHIFT <= BITS_PER_LONG - 2);
 
 /*
  * Between any two accesses to a word an NMI may land.  The protocol's tests
@@ -99,9 +104,9 @@ static_assert(CPUWORD_COUNTER_WIDTH <= 32);
 #define cpuword_step(w) ((void)(w))
 #endif
 
-static __always_inline enum cpuword_ctx cpuword_ctx(unsigned long word)
+static __always_inline enum ctx_state cpuword_ctx(unsigned long word)
 {
-	return word & CPUWORD_CTX_MASK;
+	return word & CT_STATE_MASK;
 }
 
 /*
@@ -131,7 +136,7 @@ static __always_inline enum cpuword_ctx cpuword_ctx(unsigned long word)
  * Return: the word as it was.
  */
 static __always_inline unsigned long cpuword_enter(atomic_long_t *w,
-						   enum cpuword_ctx ctx)
+						   enum ctx_state ctx)
 {
 	return raw_atomic_long_fetch_add(CPUWORD_COUNTER_ONE - ctx, w);
 }
@@ -150,7 +155,7 @@ static __always_inline unsigned long cpuword_enter(atomic_long_t *w,
  * Return: the word as it was before the entry that found no pin.
  */
 static __always_inline unsigned long cpuword_wait_pin(atomic_long_t *w,
-						      enum cpuword_ctx ctx)
+						      enum ctx_state ctx)
 {
 	unsigned long old;
 
@@ -191,7 +196,7 @@ static __always_inline unsigned long cpuword_wait_pin(atomic_long_t *w,
  * Return: the new word.
  */
 static __always_inline unsigned long cpuword_exit(atomic_long_t *w,
-						  enum cpuword_ctx ctx)
+						  enum ctx_state ctx)
 {
 	unsigned long new = raw_atomic_long_read(w) + CPUWORD_COUNTER_ONE + ctx;
 
@@ -301,7 +306,7 @@ static __always_inline void cpuword_late(atomic_long_t *w, unsigned long work,
  */
 static __always_inline void cpuword_lazy_exit(atomic_long_t *w)
 {
-	raw_atomic_long_set(w, raw_atomic_long_read(w) + CPUWORD_CTX_LAZY);
+	raw_atomic_long_set(w, raw_atomic_long_read(w) + CT_STATE_LAZY);
 }
 
 /**
@@ -312,32 +317,51 @@ static __always_inline void cpuword_lazy_exit(atomic_long_t *w)
  */
 static __always_inline void cpuword_lazy_enter(atomic_long_t *w)
 {
-	raw_atomic_long_set(w, raw_atomic_long_read(w) - CPUWORD_CTX_LAZY);
+	raw_atomic_long_set(w, raw_atomic_long_read(w) - CT_STATE_LAZY);
 }
 
-#ifdef CONFIG_CPUWORD
-
+/*
+ * Other CPUs write it if they may leave work: alone in its cache line then, or in
+ * its page, which the user page tables may map.
+ */
 #ifdef CONFIG_CPUWORD_ASM_ENTRY
-/* Alone in its page: the user page tables may map it. */
-struct cpuword {
-	atomic_long_t	v;
-} __aligned(PAGE_SIZE);
-
-DECLARE_PER_CPU_PAGE_ALIGNED(struct cpuword, cpuword);
+#define CPUWORD_ALIGNED		__aligned(PAGE_SIZE)
+#define CPUWORD_PER_CPU(what)	what##_PER_CPU_PAGE_ALIGNED(struct cpuword, cpuword)
+#elif defined(CONFIG_CPUWORD)
+#define CPUWORD_ALIGNED		____cacheline_aligned
+#define CPUWORD_PER_CPU(what)	what##_PER_CPU_ALIGNED(struct cpuword, cpuword)
 #else
-/* Alone in its cache line: other CPUs write it. */
-struct cpuword {
-	atomic_long_t	v;
-} ____cacheline_aligned;
-
-DECLARE_PER_CPU_ALIGNED(struct cpuword, cpuword);
+#define CPUWORD_ALIGNED
+#define CPUWORD_PER_CPU(what)	what##_PER_CPU(struct cpuword, cpuword)
 #endif
 
-unsigned long cpuword_enter_slow(unsigned long old, enum cpuword_ctx ctx);
+struct cpuword {
+	atomic_long_t	v;
+} CPUWORD_ALIGNED;
+
+CPUWORD_PER_CPU(DECLARE);
+
+#ifdef CONFIG_CPUWORD
+unsigned long cpuword_enter_slow(unsigned long old, enum ctx_state ctx);
 unsigned long cpuword_user_entered_slow(unsigned long word);
 unsigned long cpuword_nmi_enter_slow(unsigned long old);
 void cpuword_early_slow(unsigned long work);
 void cpuword_entered(unsigned long old);
+#else
+static __always_inline unsigned long
+cpuword_enter_slow(unsigned long old, enum ctx_state ctx)
+{
+	return old;
+}
+
+static __always_inline unsigned long cpuword_nmi_enter_slow(unsigned long old)
+{
+	return old;
+}
+
+static __always_inline void cpuword_early_slow(unsigned long work) { }
+static __always_inline void cpuword_entered(unsigned long old) { }
+#endif
 
 static __always_inline atomic_long_t *this_cpuword(void)
 {
@@ -348,7 +372,5 @@ static __always_inline atomic_long_t *cpuword_of(int cpu)
 {
 	return &per_cpu_ptr(&cpuword, cpu)->v;
 }
-
-#endif /* CONFIG_CPUWORD */
 
 #endif /* _LINUX_CPUWORD_STATE_H */

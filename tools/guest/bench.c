@@ -147,7 +147,7 @@ static void spin_on_all(int cpus)
 
 static void flip_text(long count)
 {
-	if (flip_static_key(count))
+	if (flip_static_key("RUN_TO_PARITY", count))
 		printf("@@ error cannot flip RUN_TO_PARITY, errno %d\n", errno);
 }
 

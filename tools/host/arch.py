@@ -44,8 +44,8 @@ class Variant:
 @dataclass
 class Kunit:
     variants: dict
-    # QEMU's -cpu, for variants without one of their own, and more for the
-    # command line of all of them.
+    # QEMU's -cpu, for variants without one of their own (none: not in QEMU), and
+    # more for the command line of all of them.
     cpu: str = ""
     append: str = ""
 

@@ -48,7 +48,7 @@ def run_variant(kernel, variant_name, timeout, echo, only=""):
     log = base.with_suffix(".log")
     log.unlink(missing_ok=True)
     options = [f"--timeout={timeout}"]
-    if arch.machine:
+    if arch.kunit.cpu:
         # The last -cpu and -m on QEMU's command line are the ones it uses.
         machine = f"-machine {variant.machine} " if variant.machine else ""
         options.append(f"--qemu_args=-smp 4 -m 1G -cpu "

@@ -15,7 +15,7 @@ INIT(USER);
 
 void P0(atomic_long_t *w, var *x, var *tlb, var *r)
 {
-	*tlb = cpuword_enter(w, CPUWORD_CTX_USER) & CPUWORD_TLB;
+	*tlb = cpuword_enter(w, CT_STATE_USER) & CPUWORD_TLB;
 	*r = READ_ONCE(*x);
 }
 

@@ -15,7 +15,7 @@ INIT(USER + CPUWORD_TLB);
 
 void P0(atomic_long_t *w, var *x, var *r)
 {
-	cpuword_enter(w, CPUWORD_CTX_USER);
+	cpuword_enter(w, CT_STATE_USER);
 	*r = READ_ONCE(*x);
 }
 

@@ -15,7 +15,7 @@ void P0(atomic_long_t *w, var *y, var *z, var *r0)
 {
 	WRITE_ONCE(*y, 1);
 	*r0 = READ_ONCE(*z);
-	cpuword_exit(w, CPUWORD_CTX_USER);
+	cpuword_exit(w, CT_STATE_USER);
 }
 
 void P1(atomic_long_t *w, var *y, var *z, var *r1)

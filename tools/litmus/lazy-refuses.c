@@ -4,7 +4,7 @@
  *
  * See docs/kernel/litmus/lazy-refuses.litmus.
  *
- * Weakened: word.h: return !(word & CPUWORD_WATCHING); -> return cpuword_ctx(word) != CPUWORD_CTX_KERNEL;
+ * Weakened: word.h: return !(word & CPUWORD_WATCHING); -> return cpuword_ctx(word) != CT_STATE_KERNEL;
  */
 #include "litmus.h"
 

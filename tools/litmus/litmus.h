@@ -19,8 +19,8 @@
 	const unsigned long init_w __section(".litmus") = (value)
 
 #define KERNEL	CPUWORD_WATCHING
-#define USER	(2 * CPUWORD_COUNTER_ONE + CPUWORD_CTX_USER)
-#define NMI	(3 * CPUWORD_COUNTER_ONE + CPUWORD_CTX_USER)
+#define USER	(2 * CPUWORD_COUNTER_ONE + CT_STATE_USER)
+#define NMI	(3 * CPUWORD_COUNTER_ONE + CT_STATE_USER)
 
 typedef unsigned long var;
 

@@ -13,8 +13,8 @@ INIT(USER + CPUWORD_PIN);
 
 void P0(atomic_long_t *w, var *x, var *r)
 {
-	if (cpuword_enter(w, CPUWORD_CTX_USER) & CPUWORD_PIN)
-		cpuword_wait_pin(w, CPUWORD_CTX_USER);
+	if (cpuword_enter(w, CT_STATE_USER) & CPUWORD_PIN)
+		cpuword_wait_pin(w, CT_STATE_USER);
 	*r = READ_ONCE(*x);
 }
 

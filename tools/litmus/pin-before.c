@@ -14,7 +14,7 @@ INIT(KERNEL);
 void P0(atomic_long_t *w, var *x)
 {
 	WRITE_ONCE(*x, 1);
-	cpuword_exit(w, CPUWORD_CTX_USER);
+	cpuword_exit(w, CT_STATE_USER);
 }
 
 void P1(atomic_long_t *w, var *x, var *r)

@@ -14,7 +14,7 @@ INIT(USER);
 
 void P0(atomic_long_t *w, var *x, var *y, var *r0)
 {
-	if (cpuword_enter(w, CPUWORD_CTX_USER) & CPUWORD_PIN)
+	if (cpuword_enter(w, CT_STATE_USER) & CPUWORD_PIN)
 		return;
 	*r0 = READ_ONCE(*x);
 	WRITE_ONCE(*y, 1);

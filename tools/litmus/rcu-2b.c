@@ -15,8 +15,8 @@ INIT(KERNEL);
 void P0(atomic_long_t *w, var *x, var *y, var *r0)
 {
 	WRITE_ONCE(*y, 1);
-	cpuword_exit(w, CPUWORD_CTX_USER);
-	cpuword_enter(w, CPUWORD_CTX_USER);
+	cpuword_exit(w, CT_STATE_USER);
+	cpuword_enter(w, CT_STATE_USER);
 	*r0 = READ_ONCE(*x);
 }
 

@@ -14,10 +14,10 @@ INIT(USER);
 
 void P0(atomic_long_t *w, var *x, var *y, var *ry, var *rx)
 {
-	cpuword_enter(w, CPUWORD_CTX_USER);
+	cpuword_enter(w, CT_STATE_USER);
 	*ry = READ_ONCE(*y);
 	*rx = READ_ONCE(*x);
-	cpuword_exit(w, CPUWORD_CTX_USER);
+	cpuword_exit(w, CT_STATE_USER);
 }
 
 void P1(atomic_long_t *w, var *x, var *y)

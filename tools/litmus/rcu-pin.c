@@ -14,12 +14,12 @@ INIT(USER + CPUWORD_PIN);
 
 void P0(atomic_long_t *w, var *x, var *y, var *ry, var *rx)
 {
-	unsigned long old = cpuword_enter(w, CPUWORD_CTX_USER);
+	unsigned long old = cpuword_enter(w, CT_STATE_USER);
 
 	*ry = READ_ONCE(*y);
 	*rx = READ_ONCE(*x);
 	if (old & CPUWORD_PIN)
-		cpuword_wait_pin(w, CPUWORD_CTX_USER);
+		cpuword_wait_pin(w, CT_STATE_USER);
 }
 
 void P1(atomic_long_t *w, var *x, var *y)

@@ -8,7 +8,7 @@
  *
  * Weakened: lost: core.c: __cpumask_set_cpu(this_cpu, cpus); ->
  * Weakened: stale: core.c: if (unlikely(!cpuword_user_owes(cpuword_of(cpu), bits))) -> if (0)
- * Weakened: stale: word.h: (word & (CPUWORD_WATCHING | CPUWORD_CTX_MASK | bits)) -> (word & (CPUWORD_CTX_MASK | bits))
+ * Weakened: stale: word.h: (word & (CPUWORD_WATCHING | CT_STATE_MASK | bits)) -> (word & (CT_STATE_MASK | bits))
  * Weakened: stale: core.c: if (__cpuword_defer(cpu, work)) __cpumask_clear_cpu(cpu, cpus); -> __cpuword_defer(cpu, work); __cpumask_clear_cpu(cpu, cpus);
  */
 #define WORK_1 CPUWORD_TLB
@@ -17,10 +17,10 @@
 static void cpu0(void)
 {
 	answer();
-	leave(CPUWORD_CTX_USER);
-	enter(CPUWORD_CTX_USER);
+	leave(CT_STATE_USER);
+	enter(CT_STATE_USER);
 	answer();
-	leave(CPUWORD_CTX_USER);
+	leave(CT_STATE_USER);
 	settle();
 }
 

@@ -5,7 +5,7 @@
  *
  * CPUs: 2
  *
- * Weakened: grace: word.h: cpuword_in_eqs(word) && cpuword_ctx(word) == CPUWORD_CTX_USER -> cpuword_ctx(word) == CPUWORD_CTX_USER
+ * Weakened: grace: word.h: cpuword_in_eqs(word) && cpuword_ctx(word) == CT_STATE_USER -> cpuword_ctx(word) == CT_STATE_USER
  * Weakened: grace: core.c: cpu != smp_processor_id() && !cpuword_in_user(cpu) -> false
  * Weakened: grace under tso: core.c: smp_mb(); on_each_cpu_cond(cpuword_wants_call, func, info, true); -> on_each_cpu_cond(cpuword_wants_call, func, info, true);
  */
@@ -15,8 +15,8 @@
 static void cpu0(void)
 {
 	answer();
-	leave(CPUWORD_CTX_USER);
-	enter(CPUWORD_CTX_USER);
+	leave(CT_STATE_USER);
+	enter(CT_STATE_USER);
 	answer();
 }
 

@@ -14,8 +14,8 @@
 
 static void cpu0(void)
 {
-	leave(CPUWORD_CTX_USER);
-	enter(CPUWORD_CTX_USER);
+	leave(CT_STATE_USER);
+	enter(CT_STATE_USER);
 }
 
 static void cpu1(void)

@@ -10,19 +10,19 @@
  * Weakened: excludes: core.c: (old & CPUWORD_PIN) && !in_nmi() -> (old & CPUWORD_PIN) && 0
  * Weakened: stuck: core.c: (old & CPUWORD_PIN) && !in_nmi() -> (old & CPUWORD_PIN)
  * Weakened: idle: core.c: return arch_cpuword_accepts(ctx) | late; -> return CPUWORD_EARLY_MASK | late;
- * Weakened: idle: core.c: ctx == CPUWORD_CTX_USER ? CPUWORD_LATE_MASK : 0 -> CPUWORD_LATE_MASK
+ * Weakened: idle: core.c: ctx == CT_STATE_USER ? CPUWORD_LATE_MASK : 0 -> CPUWORD_LATE_MASK
  */
 #define PINNED
 #include "model.h"
 
 static void cpu0(void)
 {
-	leave(CPUWORD_CTX_IDLE);
+	leave(CT_STATE_IDLE);
 	if (nondet_bool()) {
 		interrupt();
 	} else {
-		enter(CPUWORD_CTX_IDLE);
-		leave(CPUWORD_CTX_IDLE);
+		enter(CT_STATE_IDLE);
+		leave(CT_STATE_IDLE);
 	}
 	settle();
 }

@@ -7,8 +7,8 @@
  * Waits: 1
  * NMIs: sc
  *
- * Weakened: lazy: word.h: return !(word & CPUWORD_WATCHING); -> return cpuword_ctx(word) != CPUWORD_CTX_KERNEL;
- * Weakened: lazy: word.h: return !(word & CPUWORD_WATCHING); -> return cpuword_ctx(word) == CPUWORD_CTX_USER;
+ * Weakened: lazy: word.h: return !(word & CPUWORD_WATCHING); -> return cpuword_ctx(word) != CT_STATE_KERNEL;
+ * Weakened: lazy: word.h: return !(word & CPUWORD_WATCHING); -> return cpuword_ctx(word) == CT_STATE_USER;
  * Weakened: lazy: word.h: atomic_long_cmpxchg(w, old, old | bits) != old -> (atomic_long_set(w, old | bits), 0)
  */
 #define PINNED
@@ -28,8 +28,8 @@ static void without_promises(void)
 
 static void cpu0(void)
 {
-	leave(CPUWORD_CTX_USER);
-	enter(CPUWORD_CTX_USER);
+	leave(CT_STATE_USER);
+	enter(CT_STATE_USER);
 
 	stay++;
 	cpuword_lazy_exit(this_cpuword());
@@ -37,12 +37,12 @@ static void cpu0(void)
 	cpuword_lazy_enter(this_cpuword());
 	without_promises();
 
-	ct_state_add(CPUWORD_CTX_USER);
+	ct_state_add(CT_STATE_USER);
 	without_promises();
-	ct_state_add(-CPUWORD_CTX_USER);
+	ct_state_add(-CT_STATE_USER);
 	without_promises();
 
-	leave(CPUWORD_CTX_USER);
+	leave(CT_STATE_USER);
 	settle();
 }
 

@@ -6,7 +6,7 @@
  * NMIs: sc
  *
  * Weakened: stale: core.c: if (unlikely(!cpuword_user_owes(cpuword_of(cpu), bits))) -> if (0)
- * Weakened: stale: word.h: (word & (CPUWORD_WATCHING | CPUWORD_CTX_MASK | bits)) -> (word & (CPUWORD_CTX_MASK | bits))
+ * Weakened: stale: word.h: (word & (CPUWORD_WATCHING | CT_STATE_MASK | bits)) -> (word & (CT_STATE_MASK | bits))
  * Weakened: stale under tso: core.c: smp_mb(); /* The tracepoint fires for each CPU. -> /*
  */
 #define WORK_1 CPUWORD_TLB

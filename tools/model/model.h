@@ -163,7 +163,7 @@ bool model_entry_did(void)
 
 static unsigned long user_enter(void)
 {
-	raw_atomic_long_fetch_add(CPUWORD_COUNTER_ONE - CPUWORD_CTX_USER,
+	raw_atomic_long_fetch_add(CPUWORD_COUNTER_ONE - CT_STATE_USER,
 				  this_cpuword());
 	if (pti) {
 		if (raw_atomic_long_read(this_cpuword()) & CPUWORD_TLB)
@@ -180,17 +180,17 @@ static void user_leave(void)
 	ct_state_user_leaving();
 	word = raw_atomic_long_read(this_cpuword());
 	raw_atomic_long_set_release(this_cpuword(), word + CPUWORD_COUNTER_ONE +
-				    CPUWORD_CTX_USER - CPUWORD_CTX_LAZY);
+				    CT_STATE_USER - CT_STATE_LAZY);
 }
 #else
 static unsigned long user_enter(void)
 {
-	return ct_state_enter(CPUWORD_CTX_USER);
+	return ct_state_enter(CT_STATE_USER);
 }
 
 static void user_leave(void)
 {
-	ct_state_exit(CPUWORD_CTX_USER);
+	ct_state_exit(CT_STATE_USER);
 }
 #endif
 
@@ -272,7 +272,7 @@ static void model_own(unsigned long new)
 {
 	unsigned long step = (new >> CPUWORD_COUNTER_SHIFT) - own_counter;
 
-	step &= BIT(CPUWORD_COUNTER_WIDTH) - 1;
+	step &= ~0UL >> CPUWORD_COUNTER_SHIFT;
 	property_counter(step <= 1);
 	own_counter = new >> CPUWORD_COUNTER_SHIFT;
 }
@@ -357,12 +357,12 @@ static void work(void)
 #endif
 }
 
-static void enter(enum cpuword_ctx ctx)
+static void enter(enum ctx_state ctx)
 {
 	unsigned long owed;
 
 	stay++;
-	owed = ctx == CPUWORD_CTX_USER ? user_enter() : ct_state_enter(ctx);
+	owed = ctx == CT_STATE_USER ? user_enter() : ct_state_enter(ctx);
 	use();
 	ct_state_entered(owed);
 	work();
@@ -381,10 +381,10 @@ static void interrupt(void)
 	ct_state_nmi_exit();
 }
 
-static void leave(enum cpuword_ctx ctx)
+static void leave(enum ctx_state ctx)
 {
 	stay++;
-	if (ctx == CPUWORD_CTX_USER)
+	if (ctx == CT_STATE_USER)
 		user_leave();
 	else
 		ct_state_exit(ctx);
@@ -426,9 +426,9 @@ static void settle(void)
 /* To user mode and back, as most models have CPU 0 go. */
 static void round_trip(void)
 {
-	leave(CPUWORD_CTX_USER);
-	enter(CPUWORD_CTX_USER);
-	leave(CPUWORD_CTX_USER);
+	leave(CT_STATE_USER);
+	enter(CT_STATE_USER);
+	leave(CT_STATE_USER);
 	settle();
 }
 
@@ -523,6 +523,8 @@ static void cpu1(void);
 static void cpu2(void);
 
 #include "core.c"
+
+CPUWORD_PER_CPU(DEFINE) = { .v = ATOMIC_LONG_INIT(CPUWORD_COUNTER_ONE) };
 
 static inline void begin(int cpu)
 {

@@ -48,13 +48,14 @@ int run_test_vmalloc(const char *path, long count)
 	return err == EAGAIN ? 0 : err;
 }
 
-int flip_static_key(long count)
+int flip_static_key(const char *feature, long count)
 {
 	static const char features[] = "/sys/kernel/debug/sched/features";
+	char off[32];
 
+	join(off, "NO_", feature, NULL);
 	while (count--)
-		if (put(features, "NO_RUN_TO_PARITY") ||
-		    put(features, "RUN_TO_PARITY"))
+		if (put(features, off) || put(features, feature))
 			return -1;
 	return 0;
 }

@@ -25,10 +25,10 @@ int unload_module(const char *name);
 int run_test_vmalloc(const char *path, long count);
 
 /*
- * A scheduler feature off and on, @count times: a static key with a jump or two,
+ * A scheduler's @feature off and on, @count times: a static key with a jump or two,
  * and nothing else that calls other CPUs. Returns 0 or -1, with errno.
  */
-int flip_static_key(long count);
+int flip_static_key(const char *feature, long count);
 
 /* Does not return: PID 1 may not exit. */
 void restart(void);

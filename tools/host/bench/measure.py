@@ -12,7 +12,7 @@ from host.guest import build_guest, initramfs
 from host.noise.measure import TIMEOUT, measure
 from host.plugin import need_qemu, plugin, symbols_of
 
-SETTINGS = ["stock", "off", "on"]
+SETTINGS = ["stock", "without", "off", "on"]
 
 # One thread for all CPUs and a nanosecond of guest time an instruction: the
 # cycle counter counts instructions, the same on every run.

@@ -158,8 +158,8 @@ def boot(title, kernel, files, variant, this):
                          for module in modules}}
     # Threads of its own for each CPU, so that changes come at any time, and
     # not just when one CPU's turn ends. QEMU (as of 10.0) then now and then
-    # has a stock kernel die of an int3 that is not there any more, on a busy
-    # host: not where text is patched for minutes.
+    # executes an INT3 that is not there any more: not where text that runs is
+    # patched for minutes.
     accel = ["-accel", arch.machine.tcg if this.modules else "tcg,thread=multi"]
     append = f"{host_clock(arch)} {this.append} timeout={TEST_TIMEOUT}"
     if this.cpu:

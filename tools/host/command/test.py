@@ -36,7 +36,9 @@ def kunit(slow):
                  lambda kernel, jobs, arch=arch, config=config:
                  run_variants(arch, kernel, jobs,
                                         all_variants(arch, config)),
-                 "clang" if config == "clang" else "")
+                 # The machines are there: make test sees to that.
+                 "clang" if config == "clang" else
+                 "" if arch in MACHINES else arch)
             for arch in ARCHES
             for config in configs(arch, slow)]
 

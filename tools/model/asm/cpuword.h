@@ -33,9 +33,9 @@ static __always_inline bool arch_cpuword_entry_did(unsigned long work)
 }
 #endif
 
-static __always_inline unsigned long arch_cpuword_accepts(enum cpuword_ctx ctx)
+static __always_inline unsigned long arch_cpuword_accepts(enum ctx_state ctx)
 {
-	return ctx == CPUWORD_CTX_USER ? CPUWORD_TLB | CPUWORD_ISYNC : 0;
+	return ctx == CT_STATE_USER ? CPUWORD_TLB | CPUWORD_ISYNC : 0;
 }
 
 #define arch_cpuword_accepts arch_cpuword_accepts

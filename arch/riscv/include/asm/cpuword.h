@@ -30,9 +30,9 @@ static __always_inline void arch_cpuword_isync(void)
 #define arch_cpuword_isync arch_cpuword_isync
 
 /* USER only: idle drivers may be modules; GUEST is KVM's to look at. */
-static __always_inline unsigned long arch_cpuword_accepts(enum cpuword_ctx ctx)
+static __always_inline unsigned long arch_cpuword_accepts(enum ctx_state ctx)
 {
-	return ctx == CPUWORD_CTX_USER ? CPUWORD_TLB | CPUWORD_ISYNC : 0;
+	return ctx == CT_STATE_USER ? CPUWORD_TLB | CPUWORD_ISYNC : 0;
 }
 
 #define arch_cpuword_accepts arch_cpuword_accepts

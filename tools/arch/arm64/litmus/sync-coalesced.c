@@ -21,7 +21,7 @@ INIT(USER + CPUWORD_ISYNC);
 
 var P0(atomic_long_t *w)
 {
-	run_early(cpuword_enter(w, CPUWORD_CTX_USER));
+	run_early(cpuword_enter(w, CT_STATE_USER));
 	return executes_old();
 }
 

@@ -16,7 +16,7 @@ INIT(USER + CPUWORD_ISYNC);
 
 var P0(atomic_long_t *w)
 {
-	cpuword_enter(w, CPUWORD_CTX_USER);
+	cpuword_enter(w, CT_STATE_USER);
 	run_early(raw_atomic_long_read(w));
 	return executes_old();
 }
