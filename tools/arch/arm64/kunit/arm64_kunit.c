@@ -9,11 +9,11 @@
 #include <linux/vmalloc.h>
 
 #include <asm/insn.h>
-#include <asm/patching.h>
 #include <asm/pgtable-hwdef.h>
 #include <asm/sections.h>
 #include <asm/sysreg.h>
 
+#include "compat.h"
 #include "usermode.h"
 
 static void deferrable_icache_flush_leaves_isync(struct kunit *test)
