@@ -126,7 +126,7 @@ for step in test.DAILY + test.LONG:
                      "arch/toy/include/asm/cpuword.h"):
             self.assertIn(f"'{file}'", laid)
         self.assertIn("toy/kunit/config",
-                      self.ask("kernel.config_files('toy', '')"))
+                      self.ask("kernel.config_files('toy', '', '')"))
 
     def test_port_check_says_what_is_missing(self):
         def missing():
