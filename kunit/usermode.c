@@ -9,10 +9,13 @@
 #include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/fs_struct.h>
 #include <linux/jiffies.h>
 #include <linux/kernel_stat.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
+#include <linux/path.h>
+#include <linux/pid_namespace.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/task_work.h>
@@ -74,10 +77,14 @@ static int write_program(void)
 {
 	size_t size = cpuword_user_spin_end - cpuword_user_spin;
 	struct file *file;
+	struct path root;
 	loff_t pos = 0;
 	ssize_t ret;
 
-	file = filp_open(PROGRAM, O_CREAT | O_WRONLY | O_TRUNC, 0700);
+	/* A kernel thread may have another root. */
+	get_fs_root(init_pid_ns.child_reaper->fs, &root);
+	file = file_open_root(&root, PROGRAM, O_CREAT | O_WRONLY | O_TRUNC, 0700);
+	path_put(&root);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	ret = kernel_write(file, cpuword_user_spin, size, &pos);
@@ -147,8 +154,8 @@ struct cpuword_user *cpuword_user_start(struct kunit *test, int cpu)
 	struct cpuword_user *user;
 
 	if (!ready) {
-		KUNIT_ASSERT_EQ(test, misc_register(&user_device), 0);
 		KUNIT_ASSERT_EQ(test, write_program(), 0);
+		KUNIT_ASSERT_EQ(test, misc_register(&user_device), 0);
 		/*
 		 * x86 changes to the TSC a second after it was found, at boot,
 		 * under stop_machine().

@@ -2,7 +2,9 @@
 """What tests came to: how a command reports them, and how a report is read."""
 
 import contextlib
+import functools
 import importlib
+import inspect
 import io
 import re
 import sys
@@ -13,7 +15,7 @@ from typing import Any, Iterable, Iterator, Optional
 
 # What a kernel prints when it has found itself at fault. A test that passes
 # does not make up for it.
-SPLAT = re.compile(r"\b(WARNING: CPU: |WARNING: (possible|inconsistent|"
+SPLAT = re.compile(r"\b(WARNING: (CPU: |.*\bat .*, CPU#|possible|inconsistent|"
                    r"suspicious|bad unlock)|BUG: |Oops\b|Kernel panic|"
                    r"INFO: rcu_.*\bdetected|INFO: task .* blocked).*")
 # Of so many: the rest is likely to follow from these.
@@ -160,7 +162,13 @@ def kernel_parser(linux: Path) -> tuple[ModuleType, io.StringIO]:
         with contextlib.redirect_stdout(output):
             for name in ("kunit_printer", "kunit_parser"):
                 sys.modules.pop(name, None)
-            return importlib.import_module("kunit_parser"), output
+            parser = importlib.import_module("kunit_parser")
+        parse: Any = parser.parse_run_tests
+        if "printer" in inspect.signature(parse).parameters:
+            printer = sys.modules["kunit_printer"].stdout
+            setattr(parser, "parse_run_tests",
+                    functools.partial(parse, printer=printer))
+        return parser, output
     finally:
         del sys.path[0]
 

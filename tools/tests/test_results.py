@@ -143,6 +143,8 @@ class Counting(unittest.TestCase):
 class Splats(unittest.TestCase):
     def test_what_is_one(self):
         for line in ("WARNING: CPU: 1 PID: 3 at kernel/x.c:1 f+0x1/0x2",
+                     "WARNING: kernel/x.c:1 at f+0x1/0x2, CPU#1: init/3",
+                     "WARNING: at f+0x1/0x2, CPU#1: init/3",
                      "WARNING: possible circular locking dependency detected",
                      "BUG: sleeping function called", "Oops [#1]",
                      "Kernel panic - not syncing: x",
