@@ -136,6 +136,8 @@ class Kernel:
 
     # Not the stock kernel.
     ours = True
+    # Of the logs of its KUnit runs.
+    prefix = "kunit"
 
     def __init__(self, arch, kernel, jobs, config=""):
         self.arch, self.version = arch, kernel

@@ -58,7 +58,7 @@ def read(file):
         patch.changes |= {name.split("/", 1)[-1] for name in names
                           if name != "/dev/null"}
     if not (patch.changes or patch.adds):
-        die(f"{patch.name} holds no change")
+        die(f"{patch.name} changes nothing and adds nothing")
     return patch
 
 

@@ -3,17 +3,21 @@
 working tree: the commits are made of what the patches change, in memory."""
 
 import fcntl
+import lzma
 import os
 import shutil
 import subprocess
 import tarfile
 import time
 from pathlib import Path
+from typing import Any
 
 from host import common, overlay
 from host import patches as patch_files
 from host.common import ROOT, die
 
+# In the place of an author, of what is not sent.
+NOBODY = ("Nobody", "nobody@example.org")
 # Refs: the untouched tree, and the last patch.
 STOCK, TIP = "refs/heads/stock", "refs/heads/series"
 
@@ -52,13 +56,23 @@ def message(patch, who):
 
 
 class Import:
-    """Writes commits; git takes all of them, or nothing."""
+    """Writes commits, as a context: git takes all of them, or nothing."""
 
     def __init__(self, git_dir, who):
         self.who = f"{who[0]} <{who[1]}> {int(time.time())} +0000"
-        self.proc = subprocess.Popen(
+        # --done: with no "done" at the end of its input it changes nothing.
+        self.proc: Any = subprocess.Popen(
             ["git", f"--git-dir={git_dir}", "fast-import", "--quiet",
-             "--force"], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+             "--force", "--done"], stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        _, said = self.proc.communicate(b"" if kind else b"done\n")
+        if self.proc.returncode and not kind:
+            die(f"git fast-import: {said.decode(errors='replace').strip()}")
 
     def line(self, text):
         self.proc.stdin.write(f"{text}\n".encode(errors="surrogateescape"))
@@ -87,11 +101,6 @@ class Import:
             self.file(path, "100755" if mode & 0o100 else "100644", content)
         else:
             self.line(f"D {path}")
-
-    def end(self):
-        _, said = self.proc.communicate(b"done\n")
-        if self.proc.returncode:
-            die(f"git fast-import: {said.decode(errors='replace').strip()}")
 
 
 class Series:
@@ -141,22 +150,20 @@ class Series:
             shutil.rmtree(leftover, ignore_errors=True)
         output_of(["git", "init", "--quiet", "--bare", new])
         progress = common.Progress(f"importing {self.tarball.name}")
-        xz = subprocess.Popen(["xz", "-dc", self.tarball],
-                              stdout=subprocess.PIPE)
-        to = Import(new, self.who)
-        to.commit(STOCK, text.encode())
-        with tarfile.open(fileobj=xz.stdout, mode="r|") as tar:
-            for member in tar:
-                path = member.name.partition("/")[2]
-                if member.issym():
-                    to.file(path, "120000", member.linkname.encode())
-                elif member.isfile():
-                    to.change(path, (tar.extractfile(member).read(),
-                                     member.mode))
-                progress.tick()
-        if xz.wait():
-            die(f"cannot unpack {self.tarball}")
-        to.end()
+        try:
+            with Import(new, self.who) as to, \
+                    tarfile.open(self.tarball, "r|xz") as tar:
+                to.commit(STOCK, text.encode())
+                for member in tar:
+                    path = member.name.partition("/")[2]
+                    if member.issym():
+                        to.file(path, "120000", member.linkname.encode())
+                    elif member.isfile():
+                        content: Any = tar.extractfile(member)
+                        to.change(path, (content.read(), member.mode))
+                    progress.tick()
+        except (EOFError, lzma.LZMAError, tarfile.TarError) as error:
+            die(f"cannot unpack {self.tarball}: {error}")
         new.rename(self.git_dir)
         progress.done("done")
 
@@ -177,16 +184,15 @@ class Series:
         for path in self.files:
             if self.stock_file(path):
                 die(f"{path} is a file of the kernel's: change it in patches/")
-        to = Import(self.git_dir, self.who)
-        to.reset(TIP, STOCK)
         by_file = {patch.file: patch for patch in self.patches}
-        for file, changed in overlay.steps(files, originals):
-            to.commit(TIP, message(by_file[file], self.who))
-            for path, content in changed.items():
-                to.change(path, content)
-            for path in adds.get(file, ()):
-                to.change(path, self.files[path])
-        to.end()
+        with Import(self.git_dir, self.who) as to:
+            to.reset(TIP, STOCK)
+            for file, changed in overlay.steps(files, originals):
+                to.commit(TIP, message(by_file[file], self.who))
+                for path, content in changed.items():
+                    to.change(path, content)
+                for path in adds.get(file, ()):
+                    to.change(path, self.files[path])
         self.check_tree(overlay.patched(files, originals))
 
     def check_tree(self, changed):
@@ -215,3 +221,10 @@ class Series:
         """The untouched tree and a commit a patch."""
         return [self.git("rev-parse", STOCK).strip(),
                 *self.git("rev-list", "--reverse", f"{STOCK}..{TIP}").split()]
+
+    def check_out(self, commit, folder):
+        """Makes the folder what a commit is; writes only what differs."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.git(f"--work-tree={folder}", "read-tree", "-u", "--reset", commit,
+                 env={**os.environ,
+                      "GIT_INDEX_FILE": f"{folder}.index"})

@@ -5,25 +5,21 @@ suites once they are there. A patch has to build, without a warning that was not
 there before it."""
 
 import fcntl
-import os
 import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
-from host import command_line, common
+from host import command_line, common, overlay
 from host.arch import ARCHES
 from host.common import BUILD, LOGS, die
 from host.kernel import Kernel, config_lines
 from host.kunit import TIMEOUT, run_variant
-from host.results import Tests, show_end
-from host.series import Series
+from host.results import Tests
+from host.series import NOBODY, Series
 
 # Of make, the compilers, Kconfig, modpost and objtool.
 WARNING = re.compile(r"\bwarning: ", re.I)
-# What is ours is compiled with W=1 as well.
-OURS = "kernel/cpuword"
+# What is compiled with W=1 as well, where it is there.
+OURS = ("kernel/cpuword/", "kernel/cpuword/kunit/", "kernel/cpuword/torture/")
+# Lines of a failure that are shown; a log has all of them.
 SHOWN = 5
 
 
@@ -36,9 +32,17 @@ def warnings(log):
     return list(found)
 
 
+def errors(log):
+    """Why a build has failed, in a few lines."""
+    lines = log.read_text(errors="replace").splitlines()
+    return "\n".join(["it does not build", *(
+        [line for line in lines if re.search(r"\berror: |\*\*\*|undefined", line)]
+        or lines)[:SHOWN]])
+
+
 def concerns(arch, paths):
     """May a change of these paths change the kernel of this architecture?"""
-    return any(not re.match(r"Documentation/|MAINTAINERS$|tools/|"
+    return any(not re.match(r"Documentation/|MAINTAINERS$|"
                             rf"arch/(?!{ARCHES[arch].srcarch}/)", path)
                for path in paths)
 
@@ -57,8 +61,6 @@ class Built(Kernel):
         self.build_dir = BUILD / version / folder
         self.log = LOGS / f"{folder}-build.log"
         self.options[1] = f"--build_dir={self.build_dir}"
-        # None: nothing has been built yet.
-        self.known = None
 
     def configure(self):
         """True if that worked. Options that are not there yet are dropped."""
@@ -79,15 +81,115 @@ class Built(Kernel):
         return common.run(f"{what} {self.build_dir.name}", [*command, *targets],
                           self.log, cwd=self.linux) == 0
 
-    def same_as(self, other):
-        """Is the configuration the same?"""
-        return ((self.build_dir / ".config").read_bytes() ==
-                (other.build_dir / ".config").read_bytes())
-
-    def step(self, strict, log):
-        """Builds; returns what is wrong."""
+    def build_step(self, log, strict):
+        """Builds, and (strict) what is ours with W=1 as well; returns (what is
+        wrong, the warnings)."""
         self.log = log
         log.unlink(missing_ok=True)
-        if not self.configure():
-            return "it does not configure"
-        return None
+        if not self.configure() or not self.run_make("building", "all"):
+            return errors(log), []
+        found = warnings(log)
+        ours = [folder for folder in OURS if (self.linux / folder).is_dir()]
+        if strict and ours:
+            if not self.run_make("building with W=1", "W=1", *ours):
+                return errors(log), found
+            found += [line for line in warnings(log)
+                      if line not in found and "cpuword" in line]
+        return "", found
+
+    def has_the_word(self):
+        """Is CPUWORD on, in the configuration that was made last?"""
+        return "CONFIG_CPUWORD=y\n" in (self.build_dir / ".config").read_text()
+
+
+class Steps:
+    """One architecture, from one patch to the next."""
+
+    def __init__(self, arch, version, jobs):
+        self.arch = arch
+        self.on, self.off = (Built(arch, version, jobs, on)
+                             for on in (True, False))
+        # Warnings that have been there before.
+        self.known = set()
+
+    def kernels(self):
+        """Those to build, in turn; the second is the first without CPUWORD."""
+        yield self.on
+        if self.on.has_the_word():
+            yield self.off
+
+    def start(self, log):
+        """Builds what comes before the first patch."""
+        for kernel in self.kernels():
+            trouble, found = kernel.build_step(
+                log.with_name(f"{log.name}-{kernel.build_dir.name}.log"), False)
+            if trouble:
+                die(f"{kernel.name} does not build before the first patch: "
+                    + trouble.replace("\n", " "))
+            self.known.update(found)
+
+    def step(self, tests, name, paths, log):
+        """Reports a test for each configuration."""
+        if not concerns(self.arch, paths):
+            for kernel in (self.on, self.off):
+                tests.skip(f"{name}, {kernel.name}", "of another architecture")
+            return
+        strict = any(path.startswith(OURS) or path.endswith("Kconfig")
+                     for path in paths)
+        seen = set()
+        for kernel in self.kernels():
+            this = log.with_name(f"{log.name}-{kernel.build_dir.name}.log")
+            trouble, found = kernel.build_step(this, strict)
+            new = [line for line in found if line not in self.known]
+            if not trouble and new:
+                trouble = "\n".join(["new warnings", *new[:SHOWN]])
+            elif not trouble and (kernel.linux / OURS[1]).is_dir():
+                run = run_variant(kernel, "default", TIMEOUT, False)
+                trouble = "\n".join(run.trouble) if run.failed else ""
+            tests.test(f"{name}, {kernel.name}",
+                       trouble and f"{trouble}\nsee {this}")
+            seen.update(found)
+        if not self.on.has_the_word():
+            tests.skip(f"{name}, {self.off.name}", "it is the same kernel")
+        self.known |= seen
+
+
+def main():
+    parser = command_line.parser(__doc__, ARCHES, every=True)
+    parser.set_defaults(arch="all")
+    parser.add_argument("--from", dest="first", type=int, default=1,
+                        metavar="N", help="the first patch, by its number")
+    parser.add_argument("--to", dest="last", type=int, metavar="N",
+                        help="the last one")
+    args = parser.parse_args()
+    series = Series(args.kernel, NOBODY)
+    args.last = args.last or len(series.patches)
+    if not 1 <= args.first <= args.last <= len(series.patches):
+        die(f"{command_line.name('from')}, {command_line.name('to')}: there are "
+            f"patches 1 to {len(series.patches)}")
+    overlay.tree(args.kernel)
+    folder = BUILD / args.kernel / "bisect"
+    logs = LOGS / "bisect"
+    logs.mkdir(parents=True, exist_ok=True)
+    with open(BUILD / args.kernel / ".bisect.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        series.make()
+        commits = series.commits()
+        arches = [Steps(arch, args.kernel, args.jobs)
+                  for arch in command_line.chosen(args.arch, ARCHES)]
+        series.check_out(commits[args.first - 1], folder)
+        print(f"== before patch {args.first}", flush=True)
+        for arch in arches:
+            arch.start(logs / f"{args.first - 1:02}")
+        tests = Tests(2 * len(arches) * (args.last - args.first + 1))
+        for number in range(args.first, args.last + 1):
+            patch = series.patches[number - 1]
+            print(f"== patch {number} of {args.last}: {patch.subject}",
+                  flush=True)
+            series.check_out(commits[number], folder)
+            paths = patch.changes | {path for path, adder in
+                                     series.adders.items() if adder is patch}
+            for arch in arches:
+                arch.step(tests, f"{number:02} {patch.file.stem}", paths,
+                          logs / f"{number:02}")
+        return tests.end()

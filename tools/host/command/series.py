@@ -20,11 +20,9 @@ from host.bench import report
 from host.checkpatch import checkpatch
 from host.common import BUILD, ROOT, die
 from host.results import Tests
-from host.series import STOCK, TIP, Series, author, output_of
+from host.series import NOBODY, STOCK, TIP, Series, author, output_of
 
 COVER = ROOT / "patches" / "cover.txt"
-# Of those that are not sent, but looked at.
-NOBODY = ("Nobody", "nobody@example.org")
 MAIL = re.compile(r"\d{4}-.*\.patch")
 # A line of the cover letter that stands for a table of make bench.
 TABLE = re.compile(r"^\{(\w+)\}$", re.M)
