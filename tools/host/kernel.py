@@ -104,11 +104,10 @@ def config_files(arch, config):
     return files
 
 
-def write_config(arch, config, file, ours=True):
-    """Writes the configuration of a kernel, all parts in one: kunit.py takes
-    two values of an option for a mistake, and here a later part may change what
-    an earlier one says. It refuses what it does not find, such as our own
-    options in a kernel that is not ours."""
+def config_lines(arch, config, ours=True):
+    """{option: line} of a kernel's configuration, all parts in one: a later part
+    may change what an earlier one says. Without our own options, which a kernel
+    that is not ours does not know."""
     lines = {}
     for part in config_files(arch, config):
         for line in part.read_text().splitlines():
@@ -116,8 +115,14 @@ def write_config(arch, config, file, ours=True):
             if option and (ours or
                            not option[1].startswith("CONFIG_CPUWORD")):
                 lines[option[1]] = f"{line}\n"
+    return lines
+
+
+def write_config(arch, config, file, ours=True):
+    """Writes it for kunit.py, which takes two values of an option for a mistake,
+    and refuses what it does not find."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("".join(lines.values()))
+    file.write_text("".join(config_lines(arch, config, ours).values()))
 
 
 def kernel_name(arch, config):
@@ -131,6 +136,8 @@ class Kernel:
 
     # Not the stock kernel.
     ours = True
+    # Of the logs of its KUnit runs.
+    prefix = "kunit"
 
     def __init__(self, arch, kernel, jobs, config=""):
         self.arch, self.version = arch, kernel

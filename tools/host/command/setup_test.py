@@ -80,6 +80,7 @@ echo '#include <stdio.h>
 int main(void) { return puts("built") < 0; }' | gcc -m32 -x c - -o /tmp/build
 /tmp/build
 """,
+    "series": "git --version",
 }
 
 SID = {
