@@ -181,9 +181,6 @@ class Series:
         adds: dict = {}
         for path, patch in self.adders.items():
             adds.setdefault(patch.file, []).append(path)
-        for path in self.files:
-            if self.stock_file(path):
-                die(f"{path} is a file of the kernel's: change it in patches/")
         by_file = {patch.file: patch for patch in self.patches}
         with Import(self.git_dir, self.who) as to:
             to.reset(TIP, STOCK)
