@@ -104,11 +104,11 @@ class Import:
 
 
 class Series:
-    def __init__(self, version, who):
+    def __init__(self, version, who=None):
         common.check_kernel(version)
         if not shutil.which("git"):
             die("git is needed; install the package git")
-        self.version, self.who = version, who
+        self.version, self.who = version, who or author()
         self.base = common.BUILD / version
         self.git_dir = self.base / "series.git"
         self.tarball = overlay.tarball(version)

@@ -20,7 +20,7 @@ from host.bench import report
 from host.checkpatch import checkpatch
 from host.common import BUILD, ROOT, die
 from host.results import Tests
-from host.series import NOBODY, STOCK, TIP, Series, author, output_of
+from host.series import NOBODY, STOCK, TIP, Series, output_of
 
 COVER = ROOT / "patches" / "cover.txt"
 MAIL = re.compile(r"\d{4}-.*\.patch")
@@ -173,7 +173,7 @@ def main():
     args = parser.parse_args()
     if args.check and args.out:
         die("--check writes nothing: leave out " + command_line.name("out"))
-    series = Series(args.kernel, NOBODY if args.check else author())
+    series = Series(args.kernel, NOBODY if args.check else None)
     overlay.tree(args.kernel)
     series.make()
     with tempfile.TemporaryDirectory(prefix="cpuword-") as folder:
