@@ -46,6 +46,12 @@ def author():
     return tuple(found)
 
 
+def committer(who, **more):
+    """The environment in which this is who git takes us for."""
+    return {**os.environ, "GIT_COMMITTER_NAME": who[0],
+            "GIT_COMMITTER_EMAIL": who[1], **more}
+
+
 def message(patch, who):
     """What is committed, signed off."""
     text = f"{patch.subject}\n\n{patch.changelog}\n".encode(
