@@ -30,7 +30,8 @@ IGNORED = {
     "kernel/cpuword/kunit/user_spin.c": "VOLATILE",
 }
 # A patch of its own has MAINTAINERS; the series is checked for what that lacks.
-ALWAYS = "FILE_PATH_CHANGES"
+# And the tree has no history in which to look for a commit.
+ALWAYS = "FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID"
 # "path:line: ERROR:TYPE: what", with no path in a changelog.
 FINDING = re.compile(r"(.*?):\d+: [A-Z]+:([A-Z_]+):")
 

@@ -20,6 +20,19 @@ from host.results import show_end
 BUILT = "CPUWORD_BUILT"
 
 
+# Folders of ours, as targets of the kernel's Makefile.
+OURS = ("kernel/cpuword/", "kernel/cpuword/kunit/", "kernel/cpuword/torture/")
+
+
+def sources(arch, paths):
+    """Those of the paths that are compiled for this architecture."""
+    # mm/percpu.c includes mm/percpu-vm.c.
+    return [path for path in paths
+            if path.endswith(".c") and path != "mm/percpu-vm.c" and
+            (not path.startswith("arch/") or
+             path.startswith(f"arch/{ARCHES[arch].srcarch}/"))]
+
+
 class Objects:
     """How far make has come, by the object files that its output names; how
     many there will be, it says when asked what it would do. It can be asked

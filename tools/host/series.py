@@ -46,6 +46,12 @@ def author():
     return tuple(found)
 
 
+def committer(who, **more):
+    """The environment in which this is who git takes us for."""
+    return {**os.environ, "GIT_COMMITTER_NAME": who[0],
+            "GIT_COMMITTER_EMAIL": who[1], **more}
+
+
 def message(patch, who):
     """What is committed, signed off."""
     text = f"{patch.subject}\n\n{patch.changelog}\n".encode(
@@ -104,11 +110,11 @@ class Import:
 
 
 class Series:
-    def __init__(self, version, who):
+    def __init__(self, version, who=None):
         common.check_kernel(version)
         if not shutil.which("git"):
             die("git is needed; install the package git")
-        self.version, self.who = version, who
+        self.version, self.who = version, who or author()
         self.base = common.BUILD / version
         self.git_dir = self.base / "series.git"
         self.tarball = overlay.tarball(version)
@@ -181,9 +187,6 @@ class Series:
         adds: dict = {}
         for path, patch in self.adders.items():
             adds.setdefault(patch.file, []).append(path)
-        for path in self.files:
-            if self.stock_file(path):
-                die(f"{path} is a file of the kernel's: change it in patches/")
         by_file = {patch.file: patch for patch in self.patches}
         with Import(self.git_dir, self.who) as to:
             to.reset(TIP, STOCK)

@@ -10,15 +10,13 @@ import re
 from host import command_line, common, overlay
 from host.arch import ARCHES
 from host.common import BUILD, LOGS, die
-from host.kernel import Kernel, config_lines
+from host.kernel import OURS, Kernel, config_lines, sources
 from host.kunit import TIMEOUT, run_variant
 from host.results import Tests
 from host.series import NOBODY, Series
 
 # Of make, the compilers, Kconfig, modpost and objtool.
 WARNING = re.compile(r"\bwarning: ", re.I)
-# What is compiled with W=1 as well, where it is there.
-OURS = ("kernel/cpuword/", "kernel/cpuword/kunit/", "kernel/cpuword/torture/")
 # Lines of a failure that are shown; a log has all of them.
 SHOWN = 5
 
@@ -52,10 +50,12 @@ class Built(Kernel):
 
     prefix = "bisect"
 
-    def __init__(self, arch, version, jobs, on):
+    def __init__(self, arch, version, jobs, on, files=()):
+        """With files, only these are compiled, and what is ours."""
         super().__init__(arch, version, jobs)
+        self.files = files
         self.on = on
-        self.name = f"{arch}, CPUWORD={'y' if on else 'n'}"
+        self.name = arch if on else f"{arch}, CPUWORD=n"
         folder = f"bisect-{arch}" + ("" if on else "-off")
         self.linux = BUILD / version / "bisect"
         self.build_dir = BUILD / version / folder
@@ -86,10 +86,12 @@ class Built(Kernel):
         wrong, the warnings)."""
         self.log = log
         log.unlink(missing_ok=True)
-        if not self.configure() or not self.run_make("building", "all"):
+        ours = [folder for folder in OURS if (self.linux / folder).is_dir()]
+        objects = [f"{file[:-2]}.o" for file in self.files]
+        if not self.configure() or not self.run_make(
+                "building", *([*objects, *ours] if objects else ["all"])):
             return errors(log), []
         found = warnings(log)
-        ours = [folder for folder in OURS if (self.linux / folder).is_dir()]
         if strict and ours:
             if not self.run_make("building with W=1", "W=1", *ours):
                 return errors(log), found
@@ -105,9 +107,9 @@ class Built(Kernel):
 class Steps:
     """One architecture, from one patch to the next."""
 
-    def __init__(self, arch, version, jobs):
+    def __init__(self, arch, version, jobs, files):
         self.arch = arch
-        self.on, self.off = (Built(arch, version, jobs, on)
+        self.on, self.off = (Built(arch, version, jobs, on, files)
                              for on in (True, False))
         # Warnings that have been there before.
         self.known = set()
@@ -143,7 +145,8 @@ class Steps:
             new = [line for line in found if line not in self.known]
             if not trouble and new:
                 trouble = "\n".join(["new warnings", *new[:SHOWN]])
-            elif not trouble and (kernel.linux / OURS[1]).is_dir():
+            elif not (trouble or kernel.files) and (
+                    kernel.linux / OURS[1]).is_dir():
                 run = run_variant(kernel, "default", TIMEOUT, False)
                 trouble = "\n".join(run.trouble) if run.failed else ""
             tests.test(f"{name}, {kernel.name}",
@@ -161,6 +164,9 @@ def main():
                         metavar="N", help="the first patch, by its number")
     parser.add_argument("--to", dest="last", type=int, metavar="N",
                         help="the last one")
+    parser.add_argument("--quick", action="store_true",
+                        help="compile only what the series changes, link nothing "
+                        "and run nothing")
     args = parser.parse_args()
     series = Series(args.kernel, NOBODY)
     args.last = args.last or len(series.patches)
@@ -175,7 +181,10 @@ def main():
         fcntl.flock(lock, fcntl.LOCK_EX)
         series.make()
         commits = series.commits()
-        arches = [Steps(arch, args.kernel, args.jobs)
+        stock = sorted(path for path in overlay.touched(
+            patch.file for patch in series.patches) if series.stock_file(path))
+        arches = [Steps(arch, args.kernel, args.jobs,
+                        sources(arch, stock) if args.quick else [])
                   for arch in command_line.chosen(args.arch, ARCHES)]
         series.check_out(commits[args.first - 1], folder)
         print(f"== before patch {args.first}", flush=True)

@@ -12,14 +12,11 @@ from host import command_line, common, overlay
 from host.arch import ARCHES, MACHINES
 from host.checkpatch import checkpatch, output_of
 from host.common import BUILD, LOGS, ROOT, die
-from host.kernel import Kernel, make_variables
+from host.kernel import OURS, Kernel, make_variables, sources
 from host.results import Tests
 
 # Lines of findings that are shown; a log has all of them.
 SHOWN = 8
-
-# Ours, as targets of the kernel's Makefile.
-OURS = ["kernel/cpuword/", "kernel/cpuword/kunit/", "kernel/cpuword/torture/"]
 
 # A warning of sparse's, and errors of a kind that stock code has and that do not
 # stop it; after any other one it looks no further.
@@ -69,11 +66,7 @@ def sparse(tests, arch, kernel, added, changed, lines):
     if not (kernel.build_dir / ".config").exists() and not kernel.configure():
         result(tests, name, True, f"not configured; see {kernel.log}")
         return
-    # mm/percpu.c includes mm/percpu-vm.c.
-    files = [file for file in changed
-             if file.endswith(".c") and file != "mm/percpu-vm.c" and
-             (not file.startswith("arch/") or
-              file.startswith(f"arch/{ARCHES[arch].srcarch}/"))]
+    files = sources(arch, changed)
     log = LOGS / f"checks-sparse-{arch}-make.log"
     log.unlink(missing_ok=True)
     # The variables are to the letter what cpuword kunit builds with, or make

@@ -7,7 +7,6 @@ import argparse
 import concurrent.futures
 import fnmatch
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -20,7 +19,7 @@ from host.bench import report
 from host.checkpatch import checkpatch
 from host.common import BUILD, ROOT, die
 from host.results import Tests
-from host.series import NOBODY, STOCK, TIP, Series, author, output_of
+from host.series import NOBODY, STOCK, TIP, Series, committer, output_of
 
 COVER = ROOT / "patches" / "cover.txt"
 MAIL = re.compile(r"\d{4}-.*\.patch")
@@ -81,7 +80,8 @@ def cover():
 def write_mails(series, folder, base):
     """Writes them to a folder; returns their paths, the cover letter first."""
     series.git("format-patch", "--quiet", "--cover-letter", f"--base={STOCK}",
-               f"--output-directory={folder}", f"{STOCK}..{TIP}")
+               f"--output-directory={folder}", f"{STOCK}..{TIP}",
+               env=committer(series.who))
     mails = sorted(folder.iterdir())
     subject, text = cover()
     letter = mails[0].read_text()
@@ -114,9 +114,7 @@ def am(series, mails):
     with tempfile.TemporaryDirectory(prefix="cpuword-") as folder:
         git = ["git", "-C", folder]
         # Nobody's hooks or settings. Of the files, git gets those that it needs.
-        env = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null"}
-        for variable, value in zip(("NAME", "EMAIL"), NOBODY):
-            env[f"GIT_COMMITTER_{variable}"] = value
+        env = committer(NOBODY, GIT_CONFIG_GLOBAL="/dev/null")
         output_of(["git", "clone", "--quiet", "--shared", "--no-checkout",
                    "--branch", STOCK.rpartition("/")[2], series.git_dir, folder],
                   env=env)
@@ -173,7 +171,7 @@ def main():
     args = parser.parse_args()
     if args.check and args.out:
         die("--check writes nothing: leave out " + command_line.name("out"))
-    series = Series(args.kernel, NOBODY if args.check else author())
+    series = Series(args.kernel, NOBODY if args.check else None)
     overlay.tree(args.kernel)
     series.make()
     with tempfile.TemporaryDirectory(prefix="cpuword-") as folder:
