@@ -68,18 +68,18 @@ help: ## list the targets
 	@echo "KERNEL is one of $(KERNELS): $(KERNEL); JOBS: $(JOBS)"
 
 setup: ## install the packages that are missing (for ARCH, or for all)
-	@tools/setup.sh $(SETUP_ARCHES)
+	@tools/setup.sh $(KERNEL) $(SETUP_ARCHES)
 
 tree: ## lay build/<KERNEL>/linux: the kernel with cpuword in it
-	@tools/setup.sh um
+	@tools/setup.sh $(KERNEL) um
 	@tools/cpuword tree --kernel $(KERNEL)
 
 kunit: ## run the KUnit suites on ARCH; VARIANT=<name>, or all
-	@tools/setup.sh $(ARCH) $(if $(filter clang all,$(VARIANT)),clang)
+	@tools/setup.sh $(KERNEL) $(ARCH) $(if $(filter clang all,$(VARIANT)),clang)
 	@tools/cpuword kunit $(run_args) --variant $(VARIANT)
 
 demo: ## count the IPIs to isolated CPUs on ARCH, with deferral off and on
-	@tools/setup.sh $(ARCH)
+	@tools/setup.sh $(KERNEL) $(ARCH)
 	@tools/cpuword noise --guest $(ARCH) --kernel $(KERNEL) --jobs $(JOBS) $(noise_args)
 
 noise: ## show what reaches the isolated CPUs of this machine, as root
@@ -88,15 +88,15 @@ noise: ## show what reaches the isolated CPUs of this machine, as root
 		$(if $(CPUS),--cpus "$(CPUS)") $(if $(MODULE),--module "$(MODULE)")
 
 bench: ## compare the stock kernel with ours, deferral off and on, on ARCH (or all)
-	@tools/setup.sh $(if $(filter all,$(ARCH)),$(ARCHES),$(ARCH))
+	@tools/setup.sh $(KERNEL) $(if $(filter all,$(ARCH)),$(ARCHES),$(ARCH))
 	@tools/cpuword bench $(run_args) $(if $(PARTS),--parts "$(PARTS)")
 
 litmus: ## check the claims about memory ordering, by herd7
-	@tools/setup.sh um $(patsubst tools/arch/%/litmus.py,%,$(sort $(wildcard tools/arch/*/litmus.py))) litmus
+	@tools/setup.sh $(KERNEL) um $(patsubst tools/arch/%/litmus.py,%,$(sort $(wildcard tools/arch/*/litmus.py))) litmus
 	@tools/cpuword litmus --kernel $(KERNEL) --jobs $(JOBS)
 
 dangerzone: ## check what ARCH (or all) executes before the entry and after the exit hook
-	@tools/setup.sh $(if $(filter all,$(ARCH)),$(ARCHES),$(ARCH))
+	@tools/setup.sh $(KERNEL) $(if $(filter all,$(ARCH)),$(ARCHES),$(ARCH))
 	@tools/cpuword dangerzone $(run_args) --variant "$(VARIANT)" $(if $(VMLINUX),--vmlinux "$(VMLINUX)")
 
 model: ## check core/ with two and three CPUs and NMIs, by CBMC
@@ -104,38 +104,38 @@ model: ## check core/ with two and three CPUs and NMIs, by CBMC
 	@tools/cpuword model --jobs $(JOBS)
 
 mutants: ## make faults on purpose, one at a time: does a test notice?
-	@tools/setup.sh $(ARCHES) litmus model
+	@tools/setup.sh $(KERNEL) $(ARCHES) litmus model
 	@tools/cpuword mutants --kernel $(KERNEL) --jobs $(JOBS) \
 		$(if $(LEVEL),--level "$(LEVEL)") $(if $(ONLY),--only "$(ONLY)")
 
 selftests: ## run the kernel's own tests on ARCH, on the stock kernel and on ours
-	@tools/setup.sh $(ARCH) $(if $(wildcard tools/arch/$(ARCH)/selftests.py),selftests)
+	@tools/setup.sh $(KERNEL) $(ARCH) $(if $(wildcard tools/arch/$(ARCH)/selftests.py),selftests)
 	@tools/cpuword selftests $(run_args)
 
 torture: ## run rcutorture, and a torture test of the word, on ARCH (or all)
-	@tools/setup.sh $(if $(filter all,$(ARCH)),$(ARCHES),$(ARCH))
+	@tools/setup.sh $(KERNEL) $(if $(filter all,$(ARCH)),$(ARCHES),$(ARCH))
 	@tools/cpuword torture $(run_args) $(if $(SECONDS),--seconds "$(SECONDS)")
 
 checks: ## run the kernel's own checks, and ours of the tools
-	@tools/setup.sh $(ARCHES) checks
+	@tools/setup.sh $(KERNEL) $(ARCHES) checks
 	@tools/cpuword checks $(arch_args) --kernel $(KERNEL) --jobs $(JOBS)
 
 series: ## write the patches as mails, with a cover letter, and check them
-	@tools/setup.sh um series
+	@tools/setup.sh $(KERNEL) um series
 	@tools/cpuword series --kernel $(KERNEL) --jobs $(JOBS) \
 		$(if $(OUT),--out "$(OUT)") $(if $(BASE),--base "$(BASE)")
 
 bisect: ## build each patch of the series, on ARCH or on all
-	@tools/setup.sh $(ARCHES) series
+	@tools/setup.sh $(KERNEL) $(ARCHES) series
 	@tools/cpuword bisect $(arch_args) --kernel $(KERNEL) --jobs $(JOBS) \
 		$(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)")
 
 test: ## run what a change is likely to break; CI runs this
-	@tools/setup.sh $(ARCHES)
+	@tools/setup.sh $(KERNEL) $(ARCHES)
 	@tools/cpuword test $(test_args)
 
 test-long: ## run all the other tests
-	@tools/setup.sh $(ARCHES)
+	@tools/setup.sh $(KERNEL) $(ARCHES)
 	@tools/cpuword test $(test_args) --long
 
 port-check: ## say what ARCH, present or new, still lacks

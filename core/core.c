@@ -758,8 +758,8 @@ void cpuword_note_isolated(const struct cpumask *cpus)
 	int cpu;
 
 	for_each_cpu(cpu, cpus)
-		__cpumask_assign_cpu(cpu, &untracked,
-				     !context_tracking_enabled_cpu(cpu));
+		__assign_bit(cpu, cpumask_bits(&untracked),
+			     !context_tracking_enabled_cpu(cpu));
 
 	if (!cpumask_empty(&untracked))
 		pr_warn_once("CPUs %*pbl are isolated without nohz_full=: nothing is deferred for them\n",

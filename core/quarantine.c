@@ -228,7 +228,7 @@ static void quarantine_free_clean_tables(void)
 			break;
 		list_del(&page->lru);
 		set_page_private(page, 0);
-		__free_page(page);
+		pagetable_free(page_ptdesc(page));
 		WRITE_ONCE(quarantine_nr_tables, quarantine_nr_tables - 1);
 	}
 }

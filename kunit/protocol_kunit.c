@@ -572,25 +572,23 @@ static void all_steps_are_known(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, cpu->step, ROUND_TRIPS_STEPS);
 }
 
-static const void *step_gen_params(const void *prev, char *desc)
+/* Each stands for its number. */
+static const char steps[ROUND_TRIPS_STEPS];
+
+static void describe_step(const char *step, char *desc)
 {
-	static unsigned int at;
-
-	at = prev ? at + 1 : 0;
-	if (at == ROUND_TRIPS_STEPS)
-		return NULL;
-	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "step %u", at);
-
-	return &at;
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "step %td", step - steps);
 }
+
+KUNIT_ARRAY_PARAM(step, steps, describe_step);
 
 static void round_trips_with(struct kunit *test, enum intruder intruder)
 {
-	const unsigned int *at = test->param_value;
+	const char *step = test->param_value;
 	struct cpu *cpu = test->priv;
 
 	cpu->intruder = intruder;
-	cpu->at = *at;
+	cpu->at = step - steps;
 	round_trips(cpu);
 	if (cpu->pinned)
 		cpuword_drop_pin(&cpu->w);

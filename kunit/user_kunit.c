@@ -21,6 +21,7 @@
 #include <trace/events/kmem.h>
 
 #include "arch.h"
+#include "compat.h"
 #include "usermode.h"
 
 #define BOTH		(CPUWORD_TLB | CPUWORD_ISYNC)
@@ -393,7 +394,7 @@ static void quick_round_trip_is_noticed(struct kunit *test)
 static void grace_period_waits_for_a_reader(struct kunit *test)
 {
 	struct cpuword_user *user = cpuword_user_start(test, cpuword_user_cpu(test));
-	struct rcu_gp_oldstate cookie;
+	struct rcu_gp_seq cookie;
 	struct hold hold = {};
 	unsigned long command;
 

@@ -74,7 +74,7 @@ int main(int argc, char **argv)
 		command = page->command;
 		if (command == last)
 			continue;
-		if (command == CPUWORD_USER_EXIT)
+		if (command == CPUWORD_USER_QUIT)
 			return 0;
 
 		switch (page->entry) {

@@ -104,7 +104,7 @@ void cpuword_user_stop(void *data)
 {
 	struct cpuword_user *user = data;
 
-	WRITE_ONCE(user->shared->command, CPUWORD_USER_EXIT);
+	WRITE_ONCE(user->shared->command, CPUWORD_USER_QUIT);
 	/* The task holds the page until it has exited. */
 	while (page_count(user->page) > 1)
 		msleep(20);

@@ -2,7 +2,7 @@
 #ifndef _CPUWORD_KUNIT_USERMODE_H
 #define _CPUWORD_KUNIT_USERMODE_H
 
-#define CPUWORD_USER_EXIT	(~0UL)
+#define CPUWORD_USER_QUIT	(~0UL)
 #define CPUWORD_USER_DEBUGFS	"/cpuword_debugfs"
 
 /* How a command is carried out: a system call, or another way into the kernel. */

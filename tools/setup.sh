@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Installs what is missing on a Debian machine, by package name:
-#   tools/setup.sh [architecture ...]	those of tools/arch; all by default
+#   tools/setup.sh [architecture | version ...]
+#				those of tools/arch; sources of kernels of
+#				patches: all by default
 #   tools/setup.sh noise	what `make noise` needs, on any machine
 #   tools/setup.sh litmus	herd7, into build/tools/herd
 #   tools/setup.sh model	cbmc, into build/tools/cbmc, and little else
@@ -22,8 +24,8 @@ cd "$(dirname "$0")/.." || exit 1
 export LC_ALL=C		# we look at what apt says
 
 kernels=(patches/*/series)
-kernel=${kernels[0]#patches/}
-kernel=${kernel%/series}
+kernels=("${kernels[@]#patches/}")
+kernels=("${kernels[@]%/series}")
 arches=(tools/arch/*)
 arches=("${arches[@]#tools/arch/}")
 # Older ones lose a race when a CPU patches text that another one executes: an
@@ -52,6 +54,7 @@ packages=()		# from wherever apt takes them
 qemu_packages=()	# only in a version that is new enough
 herd_missing=		# set if so
 cbmc_missing=		# set if so
+sources=()		# of kernels, which are unpacked aside
 
 need_command() { # command package
 	command -v "$1" >/dev/null || packages+=("$2")
@@ -86,6 +89,20 @@ need_cbmc() {
 		cbmc_missing=yes
 }
 
+# The package of the machine's sources, unless patches/<version>/source names
+# another.
+need_source() { # version
+	local name=linux-source-$1
+	local tar=usr/src/$name.tar.xz
+
+	if [ ! -e "patches/$1/source" ]; then
+		need_file "/$tar" "$name"
+	elif [ ! -e "/$tar" ] && [ ! -e "build/tools/$name/$tar" ]; then
+		need_command dpkg dpkg
+		sources+=("$1")
+	fi
+}
+
 # Not gcc-multilib, which conflicts with the cross compilers.
 need_gcc32() {
 	local version
@@ -113,7 +130,7 @@ need_arch() { # architecture
 	local kind arguments
 
 	[[ " ${arches[*]} " = *" $1 "* ]] ||
-		die "$1 is not supported; valid: ${arches[*]} checks clang litmus model selftests series; alone: noise apply bare"
+		die "$1 is not supported; valid: ${arches[*]} ${kernels[*]} checks clang litmus model selftests series; alone: noise apply bare"
 	[ -e "tools/arch/$1/packages" ] || return 0
 	while read -r kind arguments || [ -n "$kind" ]; do
 		case $kind in
@@ -124,8 +141,8 @@ need_arch() { # architecture
 	done <"tools/arch/$1/packages"
 }
 
-need_kernel() { # architecture or litmus, model, selftests...
-	local name arch
+need_kernel() { # architecture, version of the kernel, litmus, selftests...
+	local name
 
 	need_libc
 	need_gnuplot
@@ -137,9 +154,8 @@ need_kernel() { # architecture or litmus, model, selftests...
 	need_file /usr/include/gelf.h libelf-dev
 	need_file /usr/lib/python3/dist-packages/elftools python3-pyelftools
 	need_file /usr/include/openssl/ssl.h libssl-dev
-	need_file /usr/src/linux-source-$kernel.tar.xz linux-source-$kernel
-	for arch in "$@"; do
-		case $arch in
+	for name in "$@"; do
+		case $name in
 		checks)	need_command shellcheck shellcheck
 			need_command mypy mypy ;;
 		clang)	need_command clang clang ;;
@@ -149,13 +165,17 @@ need_kernel() { # architecture or litmus, model, selftests...
 			need_gcc32
 			need_file /usr/lib32/libc.so libc6-dev-i386 ;;
 		series)	need_command git git ;;
-		*)	need_arch "$arch" ;;
+		*)	if [ -e "patches/$name/series" ]; then
+				need_source "$name"
+			else
+				need_arch "$name"
+			fi ;;
 		esac
 	done
 }
 
 find_missing() {
-	packages=() qemu_packages=() herd_missing="" cbmc_missing=""
+	packages=() qemu_packages=() herd_missing="" cbmc_missing="" sources=()
 	need_file /usr/bin/python3 python3
 	case $* in
 	apply)	need_command patch patch ;;
@@ -167,7 +187,7 @@ find_missing() {
 	*)	need_kernel "$@" ;;
 	esac
 	[ -n "$herd_missing$cbmc_missing" ] ||
-		((${#packages[@]} + ${#qemu_packages[@]}))
+		((${#packages[@]} + ${#qemu_packages[@]} + ${#sources[@]}))
 }
 
 missing() { # in words
@@ -178,6 +198,7 @@ missing() { # in words
 	done
 	[ -z "$herd_missing" ] || words+=("herd7, of herdtools7 $herd_version")
 	[ -z "$cbmc_missing" ] || words+=("cbmc $cbmc_version")
+	words+=("${sources[@]/#/linux-source-}")
 	printf '%s, ' "${words[@]}" | sed 's/, $//'
 }
 
@@ -398,12 +419,12 @@ install() { # what [apt option...] package...
 		die "apt cannot install $1: $(why); see $log"
 }
 
-# sid is known to an apt of its own, with no say in what is installed. All of
-# it or nothing appears in build/tools.
-install_from_sid() { # folder command package version checksum library...
-	local folder=$1 command=$2 package=$3 version=$4 checksum=$5
-	local mirror own option found file new=$1.new
-	shift 5
+# The suite is known to an apt of its own, with no say in what is installed. All
+# of it or nothing appears in build/tools.
+install_aside() { # suite folder name package version checksum instead library...
+	local suite=$1 folder=$2 name=$3 package=$4 version=$5 checksum=$6
+	local instead=$7 mirror own option found file new=$2.new
+	shift 7
 
 	unfinished=$new
 	rm -rf "$new" && mkdir -p "$new/lists/partial" "$new/debs" ||
@@ -412,33 +433,47 @@ install_from_sid() { # folder command package version checksum library...
 		-o APT::Sandbox::User="$(id -un)")
 	# The machine's apt may have no lists, and to get them takes root.
 	if [ -n "$(archive Debian "$VERSION_CODENAME")" ]; then
-		find_mirror sid
+		find_mirror "$suite"
 	else
 		logged "reading the apt sources" apt-get update "${own[@]}"
-		find_mirror sid "${own[@]}"
+		find_mirror "$suite" "${own[@]}"
 	fi
-	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror sid main" \
-		>"$new/sid.list"
-	option=("${own[@]}" -o Dir::Etc::sourcelist="$new/sid.list"
+	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" \
+		>"$new/suite.list"
+	option=("${own[@]}" -o Dir::Etc::sourcelist="$new/suite.list"
 		-o Dir::Etc::sourceparts=- -o APT::Update::Error-Mode=any)
-	logged "reading the list of Debian sid" apt-get update "${option[@]}" ||
-		die "cannot read sid from the Debian mirror, which $command comes from: $(why)"
+	logged "reading the list of Debian $suite" \
+		apt-get update "${option[@]}" ||
+		die "cannot read $suite from the Debian mirror, which $name comes from: $(why)"
 	found=$(candidate "$package" "${option[@]}")
 	[ "$found" = "$version" ] ||
-		die "$package in sid is ${found:-gone}, not $version: put a $command of yours into PATH, or adapt tools/setup.sh"
+		die "$package in $suite is ${found:-gone}, not $version: $instead"
 	logged "getting $package $version" env -C "$new/debs" \
 		apt-get download "${option[@]}" "$package" "$@" ||
 		die "cannot get $package from the Debian mirror: $(why)"
-	echo "$checksum $new/debs/${package}_${version}_amd64.deb" |
+	echo "$checksum $(echo "$new/debs/${package}"_*.deb)" |
 		sha256sum --check --status ||
-		die "$package $version is not the one that tools/setup.sh knows: wrong checksum"
+		die "$package $version is not the one that is known here: wrong checksum"
 	for file in "$new"/debs/*.deb; do
 		logged "unpacking ${file##*/}" dpkg -x "$file" "$new/root" ||
 			die "cannot unpack ${file##*/}; see $log"
 	done
-	find "$new/root/usr/bin" -type f ! -name "$command" -delete	# most of it
 	rm -rf "$folder" && mv "$new/root" "$folder" && rm -rf "$new" ||
 		die "cannot write $folder"
+}
+
+install_tool() { # folder command package version checksum library...
+	install_aside sid "${@:1:5}" \
+		"put a $2 of yours into PATH, or adapt tools/setup.sh" "${@:6}"
+	find "$1/usr/bin" -type f ! -name "$2" -delete	# most of it
+}
+
+install_source() { # version of the kernel
+	local suite version checksum name=linux-source-$1
+
+	read -r suite version checksum < <(grep -v '^#' "patches/$1/source")
+	install_aside "$suite" "$PWD/build/tools/$name" $name $name "$version" \
+		"$checksum" "install a $name of yours, or adapt patches/$1"
 }
 
 . /etc/os-release 2>/dev/null
@@ -447,7 +482,7 @@ if [ "${1-}" = --archive ]; then
 	archive "${2-}" "$VERSION_CODENAME${3-}"
 	exit
 fi
-[ $# -gt 0 ] || set -- "${arches[@]}"
+[ $# -gt 0 ] || set -- "${arches[@]}" "${kernels[@]}"
 [ "$(uname -m)" = x86_64 ] || [ "$*" = noise ] || [ "$*" = apply ] ||
 	die "the host has to be x86_64, this is $(uname -m)"
 find_missing "$@" || exit 0
@@ -478,10 +513,13 @@ fi
 : >"$log"
 ((${#packages[@]} + ${#qemu_packages[@]} == 0)) || install_missing "$@"
 [ -z "$herd_missing" ] ||
-	install_from_sid "$herd" herd7 herdtools7 $herd_version $herd_sha256 \
+	install_tool "$herd" herd7 herdtools7 $herd_version $herd_sha256 \
 		libc6 libgmp10
 [ -z "$cbmc_missing" ] ||
-	install_from_sid "$cbmc" cbmc cbmc $cbmc_version $cbmc_sha256 \
+	install_tool "$cbmc" cbmc cbmc $cbmc_version $cbmc_sha256 \
 		libc6 libgcc-s1 libstdc++6 zlib1g minisat
+for version in "${sources[@]}"; do
+	install_source "$version"
+done
 find_missing "$@" && die "still missing: $(missing); see $log"
 added_backports=

@@ -23,7 +23,8 @@
  * 32-bit     31..11                   10..4    3    2..0
  *
  * The counter is on top so that its overflow falls off the end.  Bits are
- * unused only where CONFIG_CPUWORD_TORTURE_COUNTER shrinks the counter.  Where
+ * unused only where CONFIG_CPUWORD_TORTURE_COUNTER shrinks the counter, or
+ * CONFIG_RCU_DYNTICKS_TORTURE, which only newer kernels have.  Where
  * nobody leaves work there is no room for any: the counter follows the state.
  */
 #define CT_STATE_WIDTH		3
@@ -69,7 +70,7 @@ static_assert((CPUWORD_EARLY_MASK & CPUWORD_LATE_MASK) == 0);
 #define CPUWORD_LATE_MASK	0UL
 #endif
 
-#ifdef CONFIG_CPUWORD_TORTURE_COUNTER
+#if defined(CONFIG_CPUWORD_TORTURE_COUNTER) || defined(CONFIG_RCU_DYNTICKS_TORTURE)
 #define CPUWORD_COUNTER_SHIFT	(BITS_PER_LONG - 2)
 #else
 #define CPUWORD_COUNTER_SHIFT	CPUWORD_WORK_END

@@ -61,7 +61,7 @@ static void measure_getpid(int cpu)
 
 		t = cycles();
 		for (i = 0; i < CALLS; i++)
-			my_syscall0(__NR_getpid);
+			getpid();
 		t = cycles() - t;
 		sum += t;
 		if (t < calls_min)
@@ -286,7 +286,7 @@ static void enter_often(int cpu)
 		for (i = 0; i < NR_PAGES; i++) {
 			for (n = 0; n < 10000; n++)
 				__asm__ volatile("");
-			my_syscall0(__NR_getpid);
+			getpid();
 			for (n = 0; n < 10000; n++)
 				__asm__ volatile("");
 			(void)pages[i * PAGE];

@@ -102,27 +102,26 @@ def make_variables(arch, config):
     return variables if config != "clang" else [*variables, f"CC={compiler}"]
 
 
-def config_files(arch, config):
+def config_files(arch, version, config):
     """The configuration of a kernel, in parts."""
     shared, own = ROOT / "kunit", ARCHES[arch].folder / "kunit"
     # User-mode Linux has no SMP, and little else of what .kunitconfig asks
     # for (which kunit.py insists on): its configuration stands alone.
     files = [shared / ".kunitconfig"] if ARCHES[arch].machine else []
-    files.append(own / "config")
+    files += [own / "config", own / f"config-{version}"]
     if config:
         # The second is what only one architecture has of it.
-        files += [file for file in (shared / "configs" / f"variant-{config}.config",
-                                    own / f"variant-{config}.config")
-                  if file.is_file()]
-    return files
+        files += [shared / "configs" / f"variant-{config}.config",
+                  own / f"variant-{config}.config"]
+    return [file for file in files if file.is_file()]
 
 
-def config_lines(arch, config, ours=True):
+def config_lines(arch, version, config, ours=True):
     """{option: line} of a kernel's configuration, all parts in one: a later part
     may change what an earlier one says. Without our own options, which a kernel
     that is not ours does not know."""
     lines = {}
-    for part in config_files(arch, config):
+    for part in config_files(arch, version, config):
         for line in part.read_text().splitlines():
             option = re.match(r"(?:# )?(CONFIG_\w+)[= ]", line)
             if option and (ours or
@@ -131,11 +130,12 @@ def config_lines(arch, config, ours=True):
     return lines
 
 
-def write_config(arch, config, file, ours=True):
+def write_config(arch, version, config, file, ours=True):
     """Writes it for kunit.py, which takes two values of an option for a mistake,
     and refuses what it does not find."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("".join(config_lines(arch, config, ours).values()))
+    file.write_text("".join(config_lines(arch, version, config,
+                                         ours).values()))
 
 
 def kernel_name(arch, config):
@@ -162,7 +162,7 @@ class Kernel:
         self.build_dir = BUILD / kernel / folder
         self.log = LOGS / f"{folder}-build.log"
         merged = BUILD / kernel / f"{folder}.config"
-        write_config(arch, config, merged, self.ours)
+        write_config(arch, kernel, config, merged, self.ours)
         self.options = [f"--arch={arch}", f"--build_dir={self.build_dir}",
                         f"--kunitconfig={merged}"]
 

@@ -174,7 +174,11 @@ def planned(version, original):
 # --- Debian's source package ---
 
 def tarball(version):
-    return Path(f"/usr/src/linux-source-{version}.tar.xz")
+    """The installed one, or that of "setup.sh <version>" in build/tools."""
+    package = f"linux-source-{version}"
+    installed = Path(f"/usr/src/{package}.tar.xz")
+    own = common.BUILD / "tools" / package / str(installed).lstrip("/")
+    return own if own.exists() and not installed.exists() else installed
 
 
 def untar(source, folder, log):
@@ -245,7 +249,8 @@ class Tree:
         try:
             stat = self.tarball.stat()
         except FileNotFoundError:
-            die(f"{self.tarball} is missing; run: make setup")
+            die(f"{self.tarball} is missing; run: tools/setup.sh "
+                f"{self.version}")
         identity = [stat.st_size, stat.st_mtime_ns]
         if self.load()[0] != identity or not self.linux.is_dir():
             self.unpack(identity)

@@ -50,6 +50,11 @@ class Variables(unittest.TestCase):
                     f"KERNEL={value} is not supported; valid: "
                     f"{' '.join(KERNELS)}")
 
+    def test_the_kernels_source_is_got(self):
+        for kernel in KERNELS:
+            said = make("--dry-run", "tree", f"KERNEL={kernel}")[1]
+            self.assertIn(f"tools/setup.sh {kernel} um\n", said)
+
     def test_jobs(self):
         for value in ("0", "-1", "x", ""):
             with self.subTest(value):

@@ -9,7 +9,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from host.common import ROOT
+from host.common import KERNELS, ROOT
 
 FACTS = """
 srcarch = "toy"
@@ -126,7 +126,7 @@ for step in test.DAILY + test.LONG:
                      "arch/toy/include/asm/cpuword.h"):
             self.assertIn(f"'{file}'", laid)
         self.assertIn("toy/kunit/config",
-                      self.ask("kernel.config_files('toy', '')"))
+                      self.ask("kernel.config_files('toy', '', '')"))
 
     def test_port_check_says_what_is_missing(self):
         def missing():
@@ -149,7 +149,7 @@ for step in test.DAILY + test.LONG:
         self.write("tools/arch/toy/kunit/config", "")
         self.write(header, "\n")
         self.assertEqual(missing(), [patch])
-        series = next((self.root / "patches").glob("*/series"))
+        series = self.root / "patches" / KERNELS[0] / "series"
         self.write(series.parent / "toy.patch", PATCH)
         before = series.read_text()
         self.addCleanup(series.write_text, before)

@@ -21,6 +21,8 @@ class Setup(unittest.TestCase):
         self.path.mkdir()
         self.put("tools/setup.sh", (ROOT / "tools/setup.sh").read_text())
         self.put("patches/6.12/series", "")
+        self.put("patches/7.3/series", "")
+        self.put("patches/7.3/source", "trixie-backports 7.3.4-1 0123\n")
         self.put("tools/arch/x86_64/packages", "")
         self.put("tools/arch/um/arch.toml", "")
         self.put("tools/arch/other/packages",
@@ -67,8 +69,8 @@ class Setup(unittest.TestCase):
             with self.subTest(args):
                 self.assertEqual(
                     self.refused(*args),
-                    f"{name} is not supported; valid: other um x86_64 checks "
-                    "clang litmus model selftests series; alone: noise "
+                    f"{name} is not supported; valid: other um x86_64 6.12 7.3 "
+                    "checks clang litmus model selftests series; alone: noise "
                     "apply bare")
 
     def test_an_architectures_packages(self):
@@ -78,6 +80,14 @@ class Setup(unittest.TestCase):
         self.put("tools/arch/other/packages", "library other libother\n")
         self.assertEqual(self.refused("other"), "tools/arch/other/packages: "
                          "library is neither command nor qemu")
+
+    def test_the_source_of_a_kernel(self):
+        source = "linux-source-7.3"
+        self.assertIn(source, self.refused("7.3", "um"))
+        self.assertIn(source, self.refused())
+        self.assertNotIn(source, self.refused("6.12", "um"))
+        self.put(f"build/tools/{source}/usr/src/{source}.tar.xz", "")
+        self.assertNotIn(source, self.refused("7.3", "um"))
 
     def test_nothing_is_missing(self):
         self.assertEqual(self.setup("apply"), (0, ""))

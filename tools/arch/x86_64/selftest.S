@@ -135,7 +135,7 @@ entry_SYSCALL_64:
 772:
 	.pushsection .altinstructions, "a"
 	.long 771b - ., 0
-	.long 680
+	.long 703
 	.byte 772b - 771b, 0
 	.popsection
 	testb $2, %gs:cpuword

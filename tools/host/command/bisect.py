@@ -64,7 +64,7 @@ class Built(Kernel):
 
     def configure(self):
         """True if that worked. Options that are not there yet are dropped."""
-        lines = config_lines(self.arch, "")
+        lines = config_lines(self.arch, self.version, "")
         if not self.on:
             lines["CONFIG_CPUWORD"] = "# CONFIG_CPUWORD is not set\n"
         facts = ARCHES[self.arch]

@@ -18,7 +18,7 @@ from host import common
 from host.arch import ARCHES
 from host.bare import (CACHE, LOG, PROGRESS, WORK, Failed, System, bare, log,
                        must, remove)
-from host.common import LOGS, ROOT, die
+from host.common import KERNELS, LOGS, ROOT, die
 from host.results import Tests
 
 RELEASES = ["bookworm", "trixie"]
@@ -36,7 +36,6 @@ echo 'int main(void) { return puts("built") < 0; }' >>/tmp/build.c
 gcc /tmp/build.c -lelf -lcrypto -o /tmp/build
 /tmp/build
 /usr/bin/python3 -c "import elftools"
-xz --list /usr/src/linux-source-*.tar.xz
 """
 QEMU = r"""
 version=$(qemu-system-%s --version | sed -n 's/.* version \([0-9.]*\).*/\1/p')
@@ -45,6 +44,11 @@ echo quit | qemu-system-%s -machine %s -accel tcg -S -nodefaults -display none -
 """
 CROSS = r"""
 echo 'int f(void) { return 0; }' | %sgcc -x c -c - -o /tmp/cross.o
+"""
+SOURCE = r"""
+PYTHONPATH=tools python3 -c '
+from host import overlay
+print(overlay.tarball("%s"))' | xargs xz --list
 """
 TOOL = r"""
 PYTHONPATH=tools python3 -c '
@@ -69,8 +73,13 @@ def starts_of(arch):
     return text
 
 
+# Kernels whose source is unpacked aside.
+OTHERS = [version for version in KERNELS
+          if (ROOT / "patches" / version / "source").exists()]
 STARTS = {
     **{name: starts_of(arch) for name, arch in ARCHES.items()},
+    **{version: "" if version in OTHERS else SOURCE % version
+       for version in KERNELS},
     "checks": "shellcheck --version; mypy --version",
     "litmus": "",
     "model": "gcc --version",
@@ -84,7 +93,8 @@ int main(void) { return puts("built") < 0; }' | gcc -m32 -x c - -o /tmp/build
     "series": "git --version",
 }
 
-SID = {
+ASIDE = {
+    **{version: SOURCE % version for version in OTHERS},
     "litmus": TOOL % ("find_herd", "-version"),
     "model": TOOL % ("find_cbmc", "--version"),
 }
@@ -118,11 +128,11 @@ class Target:
     def __str__(self):
         return " ".join(self.words)
 
-    def starts(self, sid=True):
+    def starts(self, aside=True):
         """What has to start, as pieces of shell, each once."""
         return dict.fromkeys([
             *(STARTS[word] for word in self.words),
-            *(SID.get(word, "") for word in self.words if sid),
+            *(ASIDE.get(word, "") for word in self.words if aside),
             *(f"{tool} --help" for tool in sorted(self.tools))])
 
 
@@ -132,9 +142,12 @@ def targets():
                        re.MULTILINE)
     found: dict = {}
     for name in names:
-        for arch in ["", *ARCHES, "all"]:
+        variables = ["", *(f"ARCH={arch}" for arch in [*ARCHES, "all"])]
+        if name == "tree":
+            variables += [f"KERNEL={version}" for version in KERNELS]
+        for variable in variables:
             make = subprocess.run(
-                ["make", "-n", name, *([f"ARCH={arch}"] if arch else [])],
+                ["make", "-n", name, *variable.split()],
                 cwd=ROOT, text=True, capture_output=True)
             if make.returncode:		# ARCH is not valid for this one
                 continue
@@ -143,7 +156,8 @@ def targets():
                 continue
             words = tuple(match[1].split())
             target = found.setdefault(frozenset(words), Target(words))
-            target.names.append(f"{name} {arch}".strip())
+            target.names.append(
+                f"{name} {variable.partition('=')[2]}".strip())
             target.tools.update(re.findall(r"^(tools/cpuword [\w-]+)", make.stdout,
                                            re.M))
             for word in words:
@@ -210,9 +224,11 @@ def refuses(system, words, *said, **how):
 
 def planned(system, first, target):
     """apt would install all that is missing, together: in a simulation. What
-    comes from sid does not depend on what is installed; it is left out. If
+    is unpacked aside does not depend on what is installed; it is left out. If
     nothing is missing, all that was not tried after the first one starts."""
-    for tool in ("herd/usr/bin/herd7", "cbmc/usr/bin/cbmc"):
+    for tool in ("herd/usr/bin/herd7", "cbmc/usr/bin/cbmc",
+                 *(f"linux-source-{version}/usr/src/linux-source-{version}.tar.xz"
+                   for version in OTHERS)):
         if not system.file(f"/cpuword/build/tools/{tool}").exists():
             system.file(f"/cpuword/build/tools/{tool}", "")
     system.file("/sim/apt-get", SIMULATE, 0o755)
@@ -220,7 +236,7 @@ def planned(system, first, target):
     status, _, errors = system.setup(target.words)
     plan = plan.read_text()
     if not status and not errors and not plan:
-        system.sh("\n".join(piece for piece in target.starts(sid=False)
+        system.sh("\n".join(piece for piece in target.starts(aside=False)
                             if piece not in first.starts()))
         return
     line = one_line(errors)

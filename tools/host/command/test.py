@@ -148,8 +148,8 @@ def main():
         die(f"{command_line.name('only')}: no step matches {args.only}; valid: "
             + " ".join(step.name for step in steps))
     needs = {word for step in chosen for word in step.needs.split()}
-    if needs and subprocess.run([ROOT / "tools" / "setup.sh", *MACHINES,
-                                 *sorted(needs)]).returncode:
+    if needs and subprocess.run([ROOT / "tools" / "setup.sh", args.kernel,
+                                 *MACHINES, *sorted(needs)]).returncode:
         sys.exit(1)
     started = time.monotonic()
     overlay.tree(args.kernel)

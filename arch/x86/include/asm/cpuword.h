@@ -18,7 +18,7 @@ static __always_inline void arch_cpuword_flush_tlb_kernel(void)
 {
 	unsigned long cr4;
 
-	if (static_cpu_has(X86_FEATURE_INVPCID)) {
+	if (cpu_feature_enabled(X86_FEATURE_INVPCID)) {
 		invpcid_flush_all();
 		return;
 	}
@@ -43,7 +43,7 @@ static __always_inline void arch_cpuword_flush_tlb_kernel(void)
  */
 static __always_inline void arch_cpuword_isync(void)
 {
-	if (static_cpu_has(X86_FEATURE_SERIALIZE))
+	if (cpu_feature_enabled(X86_FEATURE_SERIALIZE))
 		serialize();
 	else
 		native_write_cr2(native_read_cr2());
@@ -60,7 +60,7 @@ static __always_inline void arch_cpuword_isync(void)
  */
 static __always_inline bool arch_cpuword_entry_did(unsigned long work)
 {
-	if (!static_cpu_has(X86_FEATURE_PTI))
+	if (!cpu_feature_enabled(X86_FEATURE_PTI))
 		return false;
 
 	if (work & CPUWORD_TLB)

@@ -9,11 +9,11 @@
 #include <linux/vmalloc.h>
 
 #include <asm/insn.h>
-#include <asm/patching.h>
 #include <asm/pgtable-hwdef.h>
 #include <asm/sections.h>
 #include <asm/sysreg.h>
 
+#include "compat.h"
 #include "usermode.h"
 
 static void deferrable_icache_flush_leaves_isync(struct kunit *test)
@@ -74,7 +74,7 @@ static void deferred_tlbi_disables_cnp(struct kunit *test)
 		kunit_skip(test, "boot with cpuword.tlbi=deferred");
 
 	KUNIT_EXPECT_FALSE(test, system_supports_cnp());
-	KUNIT_EXPECT_EQ(test, read_sysreg(ttbr1_el1) & TTBR_CNP_BIT, 0);
+	KUNIT_EXPECT_EQ(test, read_sysreg(ttbr1_el1) & TTBRx_EL1_CnP, 0);
 }
 
 static struct kunit_case arm64_cases[] = {

@@ -24,11 +24,11 @@
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
-#include <asm/patch.h>
 #include <asm/sbi.h>
 #include <asm/trace.h>
 #include <trace/events/ipi.h>
 
+#include "compat.h"
 #include "usermode.h"
 
 #define BOTH		(CPUWORD_TLB | CPUWORD_ISYNC)

@@ -35,8 +35,8 @@ static void set_up_signals(void)
 		.restorer = restorer,
 	};
 
-	my_syscall4(__NR_rt_sigaction, SIGTRAP, &sa, NULL, sizeof(sa.mask));
-	my_syscall4(__NR_rt_sigaction, SIGILL, &sa, NULL, sizeof(sa.mask));
+	syscall(__NR_rt_sigaction, SIGTRAP, &sa, NULL, sizeof(sa.mask));
+	syscall(__NR_rt_sigaction, SIGILL, &sa, NULL, sizeof(sa.mask));
 }
 
 /* The red zone is below what is pushed. */

@@ -14,8 +14,8 @@
 #include <linux/vmalloc.h>
 
 #include <asm/nops.h>
-#include <asm/text-patching.h>
 
+#include "compat.h"
 #include "usermode.h"
 
 #ifndef MCOUNT_INSN_SIZE
@@ -248,12 +248,12 @@ static void text_sync_is_strict_unless_deferrable(struct kunit *test)
 	struct cpuword_watched w = cpuword_watch(test);
 
 	mutex_lock(&text_mutex);
-	text_poke_sync_deferrable();
+	smp_text_poke_sync_each_cpu_deferrable();
 	mutex_unlock(&text_mutex);
 	cpuword_expect_deferred(test, &w, CPUWORD_ISYNC);
 
 	mutex_lock(&text_mutex);
-	text_poke_sync();
+	smp_text_poke_sync_each_cpu();
 	mutex_unlock(&text_mutex);
 	cpuword_expect_sent(test, &w);
 }
@@ -268,7 +268,7 @@ static void text_poke_that_reaches_into_entry_code_is_strict(struct kunit *test)
 	/* Nobody executes the breakpoint that the poke begins with. */
 	KUNIT_ASSERT_EQ(test, text[0], INT3_INSN_OPCODE);
 	mutex_lock(&text_mutex);
-	text_poke_bp(addr, text, sizeof(text), x86_nops[sizeof(text)]);
+	smp_text_poke_single(addr, text, sizeof(text), x86_nops[sizeof(text)]);
 	mutex_unlock(&text_mutex);
 	cpuword_expect_sent(test, &w);
 }
