@@ -22,7 +22,7 @@ VARIANT ?= default
 # once.
 VALID := $(if $(filter demo bench dangerzone torture selftests,$(MAKECMDGOALS)),$(ARCHES),$(ALL)) \
 	$(if $(filter port-check,$(MAKECMDGOALS)),$(ARCH)) \
-	$(if $(filter bench dangerzone torture,$(MAKECMDGOALS)),all)
+	$(if $(filter bench dangerzone torture bisect,$(MAKECMDGOALS)),all)
 ifeq ($(and $(filter $(VALID),$(ARCH)),$(filter 1,$(words $(ARCH)))),)
 $(error ARCH=$(ARCH) is not supported here; valid: $(strip $(VALID)))
 endif
@@ -37,16 +37,20 @@ endif
 # below start: not the variables, and not the flags.
 unexport MAKEFLAGS MFLAGS MAKELEVEL ARCH KERNEL JOBS VARIANT KDIR
 unexport LOAD COUNT SECONDS CPUS THRESHOLD MODULE OUT PARTS VMLINUX LEVEL ONLY
+unexport BASE FROM TO
 .NOTPARALLEL:
 
 run_args = --arch $(ARCH) --kernel $(KERNEL) --jobs $(JOBS)
 noise_args = $(if $(LOAD),--load "$(LOAD)") $(if $(COUNT),--count "$(COUNT)") \
 	$(if $(THRESHOLD),--threshold "$(THRESHOLD)") $(if $(OUT),--out "$(OUT)")
 
+# An architecture that somebody has asked for: without, it is all of them.
+arch_args = $(if $(filter command environment,$(firstword $(origin ARCH))),--arch $(ARCH))
+
 test_args = --kernel $(KERNEL) --jobs $(JOBS) $(if $(ONLY),--only "$(ONLY)")
 
 .PHONY: help setup tree kunit demo noise bench litmus model dangerzone mutants \
-	selftests torture checks test test-long port-check apply clean
+	selftests torture checks series bisect test test-long port-check apply clean
 help: ## list the targets
 	@$(if $(MAKECMDGOALS),,printf 'To start with: make demo, make test\n\n')
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -58,6 +62,8 @@ help: ## list the targets
 	@echo "torture takes ARCH=all and SECONDS= (a test)"
 	@echo "dangerzone takes ARCH=all, VARIANT= and VMLINUX= (a path)"
 	@echo "mutants takes LEVEL= and ONLY= (a pattern of names)"
+	@echo "series takes OUT= (a directory) and BASE= (the id of a commit)"
+	@echo "bisect takes ARCH=all, FROM= and TO= (numbers of patches)"
 	@echo "test and test-long take ONLY= (a pattern of steps)"
 	@echo "KERNEL is one of $(KERNELS): $(KERNEL); JOBS: $(JOBS)"
 
@@ -112,7 +118,17 @@ torture: ## run rcutorture, and a torture test of the word, on ARCH (or all)
 
 checks: ## run the kernel's own checks, and ours of the tools
 	@tools/setup.sh $(KERNEL) $(ARCHES) checks
-	@tools/cpuword checks $(if $(filter command environment,$(firstword $(origin ARCH))),--arch $(ARCH)) --kernel $(KERNEL) --jobs $(JOBS)
+	@tools/cpuword checks $(arch_args) --kernel $(KERNEL) --jobs $(JOBS)
+
+series: ## write the patches as mails, with a cover letter, and check them
+	@tools/setup.sh $(KERNEL) um series
+	@tools/cpuword series --kernel $(KERNEL) --jobs $(JOBS) \
+		$(if $(OUT),--out "$(OUT)") $(if $(BASE),--base "$(BASE)")
+
+bisect: ## build each patch of the series, on ARCH or on all
+	@tools/setup.sh $(KERNEL) $(ARCHES) series
+	@tools/cpuword bisect $(arch_args) --kernel $(KERNEL) --jobs $(JOBS) \
+		$(if $(FROM),--from "$(FROM)") $(if $(TO),--to "$(TO)")
 
 test: ## run what a change is likely to break; CI runs this
 	@tools/setup.sh $(KERNEL) $(ARCHES)

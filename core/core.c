@@ -58,10 +58,10 @@ static int cpuword_deferring __read_mostly = CPUWORD_AUTO;
 
 static const char * const cpuword_ctx_names[] = {
 	[CT_STATE_KERNEL]	= "kernel",
-	[CT_STATE_IDLE]	= "idle",
-	[CT_STATE_USER]	= "user",
+	[CT_STATE_IDLE]		= "idle",
+	[CT_STATE_USER]		= "user",
 	[CT_STATE_GUEST]	= "guest",
-	[CT_STATE_LAZY]	= "lazy",
+	[CT_STATE_LAZY]		= "lazy",
 };
 
 static_assert(ARRAY_SIZE(cpuword_ctx_names) == CT_STATE_MAX);
@@ -809,11 +809,6 @@ DEFINE_SHOW_ATTRIBUTE(cpuword_cpus);
 static int __init cpuword_init(void)
 {
 	int ret;
-
-	static_assert((int)CT_STATE_KERNEL == (int)CT_STATE_KERNEL);
-	static_assert((int)CT_STATE_IDLE == (int)CT_STATE_IDLE);
-	static_assert((int)CT_STATE_USER == (int)CT_STATE_USER);
-	static_assert((int)CT_STATE_GUEST == (int)CT_STATE_GUEST);
 
 	if (cpuword_deferring == CPUWORD_AUTO)
 		WRITE_ONCE(cpuword_deferring, context_tracking_enabled() ?

@@ -282,7 +282,7 @@ static void entry_from_wrapped_counter_keeps_work(struct kunit *test)
 
 struct ctx_param {
 	const char		*name;
-	enum ctx_state	ctx;
+	enum ctx_state		ctx;
 };
 
 static const struct ctx_param eqs_params[] = {

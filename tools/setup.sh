@@ -11,6 +11,7 @@
 #   tools/setup.sh checks	shellcheck and mypy
 #   tools/setup.sh clang	clang, beside GCC
 #   tools/setup.sh selftests	a C library and libgcc for 32-bit x86 programs
+#   tools/setup.sh series	git
 #   tools/setup.sh apply	what `make apply` needs, on any machine
 #   tools/setup.sh bare	debootstrap, for tools/cpuword setup-test
 #   tools/setup.sh --archive LABEL [-SUITE]	where apt gets that archive from:
@@ -129,7 +130,7 @@ need_arch() { # architecture
 	local kind arguments
 
 	[[ " ${arches[*]} " = *" $1 "* ]] ||
-		die "$1 is not supported; valid: ${arches[*]} ${kernels[*]} checks clang litmus model selftests; alone: noise apply bare"
+		die "$1 is not supported; valid: ${arches[*]} ${kernels[*]} checks clang litmus model selftests series; alone: noise apply bare"
 	[ -e "tools/arch/$1/packages" ] || return 0
 	while read -r kind arguments || [ -n "$kind" ]; do
 		case $kind in
@@ -163,6 +164,7 @@ need_kernel() { # architecture, version of the kernel, litmus, selftests...
 		selftests)
 			need_gcc32
 			need_file /usr/lib32/libc.so libc6-dev-i386 ;;
+		series)	need_command git git ;;
 		*)	if [ -e "patches/$name/series" ]; then
 				need_source "$name"
 			else

@@ -180,6 +180,18 @@ static __always_inline unsigned long cpuword_wait_pin(atomic_long_t *w,
 	return old;
 }
 
+/*
+ * Some CPUs may keep a store to themselves for as long as they only load, which
+ * is why cpu_relax() is a barrier there.  User mode has no such barrier, and RCU
+ * would wait for what that CPU has done already.
+ */
+#if defined(CONFIG_CPU_V6) || defined(CONFIG_CPU_V6K) || \
+    defined(CONFIG_ARM_ERRATA_754327) || defined(CONFIG_CPU_LOONGSON64)
+#define cpuword_drain()	smp_mb()
+#else
+#define cpuword_drain()	do { } while (0)
+#endif
+
 /**
  * cpuword_exit - leave the kernel for an EQS
  * @w: the word
@@ -191,7 +203,9 @@ static __always_inline unsigned long cpuword_wait_pin(atomic_long_t *w,
  * cpuword_defer() and with the cmpxchg in cpuword_pin()).
  *
  * Not a full barrier: "store a flag; smp_mb(); read KERNEL here; so that CPU
- * will see the flag" does not work against this side.
+ * will see the flag" does not work against this side.  And who has seen the EQS
+ * and tells other CPUs executes smp_mb() in between, as RCU does at the end of a
+ * grace period: a third CPU need not have seen these stores yet.
  *
  * Context: interrupts off, not for NMI-like exits.
  * Return: the new word.
@@ -203,6 +217,7 @@ static __always_inline unsigned long cpuword_exit(atomic_long_t *w,
 
 	cpuword_step(w);
 	raw_atomic_long_set_release(w, new);
+	cpuword_drain();
 
 	return new;
 }
@@ -244,6 +259,8 @@ static __always_inline unsigned long cpuword_nmi_exit(atomic_long_t *w)
 		return raw_atomic_long_add_return_release(CPUWORD_COUNTER_ONE, w);
 
 	raw_atomic_long_set_release(w, old + CPUWORD_COUNTER_ONE);
+	cpuword_drain();
+
 	return old + CPUWORD_COUNTER_ONE;
 }
 

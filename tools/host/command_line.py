@@ -10,8 +10,9 @@ from host.common import KERNELS
 
 # Most people set a variable of make, which passes it on as an option.
 VARIABLES = {name.lower(): name for name in (
-    "ARCH", "COUNT", "CPUS", "JOBS", "KERNEL", "LEVEL", "LOAD", "MODULE", "ONLY",
-    "OUT", "PARTS", "SECONDS", "THRESHOLD", "VARIANT", "VMLINUX")}
+    "ARCH", "BASE", "COUNT", "CPUS", "FROM", "JOBS", "KERNEL", "LEVEL", "LOAD",
+    "MODULE", "ONLY", "OUT", "PARTS", "SECONDS", "THRESHOLD", "TO", "VARIANT",
+    "VMLINUX")}
 
 
 def name(option):

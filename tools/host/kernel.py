@@ -20,6 +20,19 @@ from host.results import show_end
 BUILT = "CPUWORD_BUILT"
 
 
+# Folders of ours, as targets of the kernel's Makefile.
+OURS = ("kernel/cpuword/", "kernel/cpuword/kunit/", "kernel/cpuword/torture/")
+
+
+def sources(arch, paths):
+    """Those of the paths that are compiled for this architecture."""
+    # mm/percpu.c includes mm/percpu-vm.c.
+    return [path for path in paths
+            if path.endswith(".c") and path != "mm/percpu-vm.c" and
+            (not path.startswith("arch/") or
+             path.startswith(f"arch/{ARCHES[arch].srcarch}/"))]
+
+
 class Objects:
     """How far make has come, by the object files that its output names; how
     many there will be, it says when asked what it would do. It can be asked
@@ -103,11 +116,10 @@ def config_files(arch, version, config):
     return [file for file in files if file.is_file()]
 
 
-def write_config(arch, version, config, file, ours=True):
-    """Writes the configuration of a kernel, all parts in one: kunit.py takes
-    two values of an option for a mistake, and here a later part may change what
-    an earlier one says. It refuses what it does not find, such as our own
-    options in a kernel that is not ours."""
+def config_lines(arch, version, config, ours=True):
+    """{option: line} of a kernel's configuration, all parts in one: a later part
+    may change what an earlier one says. Without our own options, which a kernel
+    that is not ours does not know."""
     lines = {}
     for part in config_files(arch, version, config):
         for line in part.read_text().splitlines():
@@ -115,8 +127,15 @@ def write_config(arch, version, config, file, ours=True):
             if option and (ours or
                            not option[1].startswith("CONFIG_CPUWORD")):
                 lines[option[1]] = f"{line}\n"
+    return lines
+
+
+def write_config(arch, version, config, file, ours=True):
+    """Writes it for kunit.py, which takes two values of an option for a mistake,
+    and refuses what it does not find."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("".join(lines.values()))
+    file.write_text("".join(config_lines(arch, version, config,
+                                         ours).values()))
 
 
 def kernel_name(arch, config):
@@ -130,6 +149,8 @@ class Kernel:
 
     # Not the stock kernel.
     ours = True
+    # Of the logs of its KUnit runs.
+    prefix = "kunit"
 
     def __init__(self, arch, kernel, jobs, config=""):
         self.arch, self.version = arch, kernel

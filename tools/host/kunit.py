@@ -44,7 +44,7 @@ def run_variant(kernel, variant_name, timeout, echo, only=""):
     arch = ARCHES[kernel.arch]
     variant = arch.variants[variant_name]
     result = Result(f"{kernel.arch}/{variant_name}")
-    base = LOGS / f"kunit-{kernel.arch}-{variant_name}"
+    base = LOGS / f"{kernel.prefix}-{kernel.arch}-{variant_name}"
     log = base.with_suffix(".log")
     log.unlink(missing_ok=True)
     options = [f"--timeout={timeout}"]

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from host import common
+from host import patches as patch_files
 from host.common import ROOT, die
 
 # Where each part of the repository goes in a kernel tree.
@@ -103,22 +104,14 @@ def series(version):
 
 def touched(patches):
     """The paths which the patches change, create or delete."""
-    paths = set()
-    for patch in patches:
-        text = patch.read_text(errors="surrogateescape")
-        pairs = re.findall(r"^--- (\S+).*\n\+\+\+ (\S+)", text, re.M)
-        if not pairs:
-            die(f"{patch.relative_to(ROOT)} holds no change")
-        for name in (name for pair in pairs for name in pair):
-            if name != "/dev/null":
-                paths.add(name.split("/", 1)[-1])
-    return paths
+    return set().union(*(patch_files.read(patch).changes for patch in patches))
 
 
-def patched(patches, originals):
-    """{path: (content, mode) or None} once the whole series is applied to
-    originals, computed aside so that a patch which does not apply leaves no
-    trace. Exact context only: a hunk that needs fuzz has to be looked at."""
+def steps(patches, originals):
+    """(patch, {path: (content, mode) or None}) as each patch in turn leaves the
+    files that it changes, which are among the originals; computed aside, so that
+    a patch which does not apply leaves no trace. Exact context only: a hunk that
+    needs fuzz has to be looked at."""
     if patches and not shutil.which("patch"):
         die("patch(1) is needed; install the package patch")
     with tempfile.TemporaryDirectory(prefix="cpuword-") as folder:
@@ -127,16 +120,29 @@ def patched(patches, originals):
             if original:
                 write(scratch / path, original)
         for patch in patches:
-            result = subprocess.run(
-                ["patch", "-p1", "--fuzz=0", "--forward", "--batch",
-                 "--no-backup-if-mismatch", "--reject-file=-",
-                 "-d", scratch, "-i", patch],
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                errors="replace", env={**os.environ, "LC_ALL": "C"})
-            if result.returncode:
-                die(f"{patch.relative_to(ROOT)} does not apply: "
-                    + failure(result.stdout))
-        return {path: read(scratch / path) for path in originals}
+            paths = touched([patch])
+            if paths:
+                apply_patch(patch, scratch)
+            yield patch, {path: read(scratch / path) for path in paths}
+
+
+def apply_patch(patch, folder):
+    result = subprocess.run(
+        ["patch", "-p1", "--fuzz=0", "--forward", "--batch",
+         "--no-backup-if-mismatch", "--reject-file=-", "-d", folder, "-i", patch],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        errors="replace", env={**os.environ, "LC_ALL": "C"})
+    if result.returncode:
+        die(f"{patch.relative_to(ROOT)} does not apply: "
+            + failure(result.stdout))
+
+
+def patched(patches, originals):
+    """{path: (content, mode) or None} once the whole series is applied."""
+    files = dict(originals)
+    for _, changed in steps(patches, originals):
+        files.update(changed)
+    return files
 
 
 def failure(output):

@@ -303,7 +303,6 @@ struct dentry *debugfs_create_file(const char *name, int mode,
 #define for_each_possible_cpu(cpu) for ((cpu) = 0; (cpu) < CPUS; (cpu)++)
 enum { CPUHP_BP_PREPARE_DYN };
 #define cpuhp_setup_state_nocalls(state, name, up, down) 0
-enum { CT_STATE_KERNEL, CT_STATE_IDLE, CT_STATE_USER, CT_STATE_GUEST };
 #define context_tracking_enabled() true
 #define context_tracking_enabled_cpu(cpu) true
 

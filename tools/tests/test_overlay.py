@@ -13,6 +13,7 @@ from pathlib import Path
 from unittest import mock
 
 from host import common, overlay
+from host import patches as patch_files
 from tests import last_words
 
 KERNEL = {
@@ -91,6 +92,7 @@ class Case(unittest.TestCase):
                   if (self.root / name).exists()}
         for owner, name, value in (
                 (overlay, "ROOT", self.root), (overlay, "LAYOUT", layout),
+                (patch_files, "ROOT", self.root),
                 (common, "BUILD", self.root / "build"),
                 (common, "LOGS", self.root / "build" / "log"),
                 (common, "KERNELS", ["6.12"])):
@@ -165,6 +167,18 @@ class Apply(Case):
             "kernel/Makefile", "kernel/cpuword/Makefile")
         lay_out(self.root, {"patches/6.12/one.patch": patch})
         self.assertIn("a patch changes kernel/cpuword/Makefile", self.fails())
+
+    def test_a_patch_that_adds_and_changes_nothing(self):
+        lay_out(self.root, {"patches/6.12/series": "one.patch\nthree.patch\n",
+                            "patches/6.12/three.patch":
+                            "Subject: three\nAdds: kernel/\n\nwhy\n"})
+        self.quietly(overlay.apply, self.kernel)
+        self.assertTrue((self.kernel / "kernel/cpuword/core.c").exists())
+
+    def test_a_patch_that_does_nothing(self):
+        lay_out(self.root, {"patches/6.12/two.patch": "Subject: two\n\nwhy\n"})
+        self.assertEqual(self.fails(), "patches/6.12/two.patch changes nothing and "
+                         "adds nothing")
 
     def test_a_patch_of_the_series_is_not_there(self):
         (self.root / "patches/6.12/two.patch").unlink()

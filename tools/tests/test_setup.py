@@ -70,7 +70,8 @@ class Setup(unittest.TestCase):
                 self.assertEqual(
                     self.refused(*args),
                     f"{name} is not supported; valid: other um x86_64 6.12 7.3 "
-                    "checks clang litmus model selftests; alone: noise apply bare")
+                    "checks clang litmus model selftests series; alone: noise "
+                    "apply bare")
 
     def test_an_architectures_packages(self):
         self.assertIn("gcc-other", self.refused("other"))

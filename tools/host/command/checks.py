@@ -1,48 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0
 """The kernel's own checks, on what we add and what our patches change:
 checkpatch.pl and kernel-doc on the sources, sparse on each architecture's KUnit
-kernel. And of the tools: shellcheck, mypy and the unit tests."""
+kernel. And of the tools: shellcheck, mypy and the unit tests. The patches are for
+series to check."""
 
-import fnmatch
 import os
 import re
-import subprocess
 import sys
 
 from host import command_line, common, overlay
 from host.arch import ARCHES, MACHINES
+from host.checkpatch import checkpatch, output_of
 from host.common import BUILD, LOGS, ROOT, die
-from host.kernel import Kernel, make_variables
+from host.kernel import OURS, Kernel, make_variables, sources
 from host.results import Tests
 
 # Lines of findings that are shown; a log has all of them.
 SHOWN = 8
-
-# What checkpatch.pl cannot know, or what cannot be for a reason: types by
-# pattern of a patch or of a path in the kernel tree. The first one counts.
-IGNORED = {
-    # <asm/cpufeatures.h> writes 21*32.
-    "*-x86-entry.patch": "MISSING_SIGN_OFF,SPACING",
-    # They are no submission: nobody signs them off.
-    "*.patch": "MISSING_SIGN_OFF",
-    # DEFINE_PER_CPU_ALIGNED() is not known to it.
-    "kernel/cpuword/core.c": "EXPORT_SYMBOL",
-    # The layout of TRACE_EVENT() in every header there.
-    "include/trace/*": "OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT",
-    # Macros of the assembler, which it takes for C.
-    "arch/x86/entry/cpuword.h":
-        "SPACING,CAMELCASE,LINE_CONTINUATIONS,LINE_SPACING",
-    # <linux/nmi.h> has the watchdogs, not register_nmi_handler().
-    "*/x86_entry_kunit.c": "INCLUDE_LINUX",
-    "kernel/cpuword/torture/access.c": "INCLUDE_LINUX",
-    # <linux/cpufeature.h> is for modules that match a CPU.
-    "arch/x86/include/asm/cpuword.h": "ARCH_INCLUDE_LINUX",
-    # call_usermodehelper_setup() takes a char **.
-    "kernel/cpuword/kunit/usermode.c": "STATIC_CONST_CHAR_ARRAY",
-    # A user-mode program has no READ_ONCE().
-    "kernel/cpuword/kunit/user_spin.c": "VOLATILE",
-    "*": "NONE",
-}
 
 # A warning of sparse's, and errors of a kind that stock code has and that do not
 # stop it; after any other one it looks no further.
@@ -60,28 +34,6 @@ def result(tests, name, failed, findings, figures=""):
         trouble.append(f"... and {len(lines) - SHOWN} more lines in {log}")
     tests.test(name, ("\n".join(trouble) or "it failed") if failed else "",
                figures)
-
-
-def output_of(command, cwd=ROOT):
-    """(exit status, what it says)"""
-    proc = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, errors="replace")
-    return proc.returncode, proc.stdout
-
-
-def checkpatch(tests, name, linux, files, *options):
-    failed, findings = False, ""
-    for file in map(str, files):
-        ignored = next(types for pattern, types in IGNORED.items()
-                       if fnmatch.fnmatchcase(file, pattern))
-        status, output = output_of(
-            ["perl", "scripts/checkpatch.pl", "--strict", "--show-types",
-             "--terse", "--no-summary", "--ignore", ignored, *options, file],
-            linux)
-        failed = failed or status != 0
-        findings += output
-    result(tests, name, failed, findings, f"{len(files)} files")
 
 
 def lines_of_patches(linux, paths):
@@ -114,11 +66,7 @@ def sparse(tests, arch, kernel, added, changed, lines):
     if not (kernel.build_dir / ".config").exists() and not kernel.configure():
         result(tests, name, True, f"not configured; see {kernel.log}")
         return
-    # mm/percpu.c includes mm/percpu-vm.c.
-    files = [file for file in changed
-             if file.endswith(".c") and file != "mm/percpu-vm.c" and
-             (not file.startswith("arch/") or
-              file.startswith(f"arch/{ARCHES[arch].srcarch}/"))]
+    files = sources(arch, changed)
     log = LOGS / f"checks-sparse-{arch}-make.log"
     log.unlink(missing_ok=True)
     # The variables are to the letter what cpuword kunit builds with, or make
@@ -127,7 +75,7 @@ def sparse(tests, arch, kernel, added, changed, lines):
         name, ["make", f"-j{kernel.jobs}", f"O={kernel.build_dir.resolve()}",
                f"ARCH={arch}", *make_variables(arch, ""), "C=2",
                f"CHECK={ROOT}/tools/cpuword checks --sparse",
-               "CF=-fmax-warnings=unlimited", "kernel/cpuword/",
+               "CF=-fmax-warnings=unlimited", *OURS,
                *(f"{file[:-2]}.o" for file in files)],
         log, cwd=kernel.linux)
     output = log.read_text(errors="replace")
@@ -188,9 +136,10 @@ def main():
         die("nothing to check")
     LOGS.mkdir(parents=True, exist_ok=True)
 
-    tests = Tests(6 + len(arches))
-    checkpatch(tests, "checkpatch, files", linux, added, "-f")
-    checkpatch(tests, "checkpatch, patches", linux, patches)
+    tests = Tests(5 + len(arches))
+    findings = "".join(checkpatch(linux, file, "-f") for file in added)
+    result(tests, "checkpatch, files", findings, findings,
+           f"{len(added)} files")
     sources = [file for file in added if file.endswith((".c", ".h"))]
     failed, findings = output_of(
         ["perl", "scripts/kernel-doc", "-none", "-Wall", "-Werror", *sources],

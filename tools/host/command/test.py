@@ -85,6 +85,7 @@ DAILY = [
     tool("dangerzone/selftest", "dangerzone --arch=all --selftest"),
     *on_each("dangerzone", "dangerzone", facts=["zone.py"]),
     tool("checks", "checks", needs="checks"),
+    tool("series", "series --check", needs="series"),
     *of_one("entry-text", "entry_text"),
     *on_each("params", "params", facts=["guest.h"]),
     *on_each("demo", "noise --check", "--guest", facts=["guest.h", "noise"]),
@@ -107,6 +108,7 @@ LONG = [
     *on_each("torture", "torture", facts=["guest.h"]),
     *on_each("selftests", "selftests", needs="selftests", facts=["guest.h"]),
     *on_each("bench", "bench --check", facts=["guest.h", "bench", "qemu.h"]),
+    tool("bisect", "bisect", needs="series"),
     tool("mutants", "mutants", needs="litmus model"),
 ]
 
