@@ -146,7 +146,7 @@ class Series:
         try:
             stat = self.tarball.stat()
         except FileNotFoundError:
-            die(f"{self.tarball} is missing; run: make setup")
+            die(f"{self.tarball} is missing; run: tools/setup.sh {self.version}")
         text = f"{self.tarball.name} {stat.st_size} {stat.st_mtime_ns}"
         if self.git_dir.is_dir() and self.git(
                 "log", "-1", "--format=%s", STOCK).strip() == text:
