@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 
-from host.arch import ARCHES, KERNEL_ARGS, TRACKED
+from host.arch import ARCHES, KERNEL_ARGS, TRACKED, UNDISTURBED
 from host.common import LOGS
 from host.kernel import BUILT, Kernel, just_built
 from host.lookup import stock
@@ -55,6 +55,8 @@ def run_variant(kernel, variant_name, timeout, echo, only=""):
                        f"{variant.cpu or arch.kunit.cpu} {machine}"
                        f"-accel {accelerator(kernel.arch)}")
     isolated = TRACKED if arch.machine and variant.tracked else ""
+    if isolated and kernel.version != "6.12":
+        isolated += f" {UNDISTURBED}"
     for word in (f"{KERNEL_ARGS if arch.machine else ''} "
                  f"{arch.kunit.append} {isolated} {variant.append}").split():
         options.append(f"--kernel_args={word}")
