@@ -8,11 +8,11 @@
 
 #include <linux/version.h>
 
-#if __has_include(<asm/text-patching.h>)
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0) || defined(CONFIG_X86)
 #include <asm/text-patching.h>
-#elif __has_include(<asm/patching.h>)
+#elif defined(CONFIG_ARM64)
 #include <asm/patching.h>
-#elif __has_include(<asm/patch.h>)
+#elif defined(CONFIG_RISCV)
 #include <asm/patch.h>
 #endif
 

@@ -95,7 +95,7 @@ enum ctx_state {
 };
 
 static_assert(CT_STATE_MAX - 1 <= CT_STATE_MASK);
-static_assert(CPUWORD_COUNTER_SHIFT <= BITS_PER_LONG - 2);
+static_assert(BITS_PER_LONG - CPUWORD_COUNTER_SHIFT >= 2);
 
 /*
  * Between any two accesses to a word an NMI may land.  The protocol's tests
