@@ -72,7 +72,7 @@ STACKS = [
      "flush_icache_all_deferrable < flush_icache_range_deferrable < "
      "load_module"),
     ("set_memory", "sfence.vma", FENCE + "sbi_remote_sfence_vma_asid < "
-     "__flush_tlb_range < flush_tlb_all_deferrable < __set_memory < "
+     "__flush_tlb_range < flush_tlb_all_deferrable < change_memory < "
      "set_direct_map_invalid_noflush < vfree"),
     ("percpu", "sfence.vma", FENCE + "sbi_remote_sfence_vma_asid < "
      "__flush_tlb_range < flush_tlb_kernel_range_deferrable < "
@@ -86,7 +86,7 @@ STACKS = [
     ("other", CALL, MANY + "on_each_cpu < invalidate_bh_lrus"),
 ]
 
-SPLIT = (FENCE + "sbi_remote_sfence_vma_asid < flush_tlb_all < __set_memory < "
+SPLIT = (FENCE + "sbi_remote_sfence_vma_asid < flush_tlb_all < change_memory < "
          "set_memory_ro < module_enable_rodata_ro")
 
 
