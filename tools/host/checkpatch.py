@@ -26,6 +26,10 @@ IGNORED = {
     "arch/x86/include/asm/cpuword.h": "ARCH_INCLUDE_LINUX",
     # call_usermodehelper_setup() takes a char **.
     "kernel/cpuword/kunit/usermode.c": "STATIC_CONST_CHAR_ARRAY",
+    # One text of the tests serves two kernels.
+    "kernel/cpuword/kunit/compat.h": "LINUX_VERSION_CODE,CONSTANT_COMPARISON",
+    # TTBRx_EL1_CnP is arm64's name.
+    "*/arm64_kunit.c": "CAMELCASE",
     # A user-mode program has no READ_ONCE().
     "kernel/cpuword/kunit/user_spin.c": "VOLATILE",
 }
