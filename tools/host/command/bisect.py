@@ -72,8 +72,9 @@ class Built(Kernel):
                    (self.linux / "tools/testing/kunit/configs/arch_uml.config")
                    .read_text())
         self.build_dir.mkdir(parents=True, exist_ok=True)
+        # As in kunit.py, what we say comes after what the machine wants.
         (self.build_dir / ".config").write_text(
-            "".join(lines.values()) + machine + "\nCONFIG_GCC_PLUGINS=n\n")
+            f"{machine}\nCONFIG_GCC_PLUGINS=n\n" + "".join(lines.values()))
         return self.run_make("configuring", "olddefconfig")
 
     def run_make(self, what, *targets):
