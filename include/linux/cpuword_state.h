@@ -187,7 +187,7 @@ static __always_inline unsigned long cpuword_wait_pin(atomic_long_t *w,
  */
 #if defined(CONFIG_CPU_V6) || defined(CONFIG_CPU_V6K) || \
 	defined(CONFIG_ARM_ERRATA_754327) || defined(CONFIG_CPU_LOONGSON64)
-#define cpuword_drain()	smp_mb()
+#define cpuword_drain()	smp_mb()	/* pairs with nothing: see above */
 #else
 #define cpuword_drain()	do { } while (0)
 #endif

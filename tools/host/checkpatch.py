@@ -14,6 +14,8 @@ IGNORED = {
     "arch/x86/include/asm/cpufeatures.h": "SPACING",
     # DEFINE_PER_CPU_ALIGNED() is not known to it.
     "kernel/cpuword/core.c": "EXPORT_SYMBOL",
+    # Nor is CPUWORD_PER_CPU(DEFINE).
+    "kernel/context_tracking.c": "EXPORT_SYMBOL",
     # The layout of TRACE_EVENT() in every header there.
     "include/trace/*": "OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT",
     # Macros of the assembler, which it takes for C.
