@@ -12,9 +12,7 @@ from host.common import ROOT
 IGNORED = {
     # It writes 21*32.
     "arch/x86/include/asm/cpufeatures.h": "SPACING",
-    # DEFINE_PER_CPU_ALIGNED() is not known to it.
-    "kernel/cpuword/core.c": "EXPORT_SYMBOL",
-    # Nor is CPUWORD_PER_CPU(DEFINE).
+    # It does not know CPUWORD_PER_CPU(DEFINE).
     "kernel/context_tracking.c": "EXPORT_SYMBOL",
     # The layout of TRACE_EVENT() in every header there.
     "include/trace/*": "OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT",
