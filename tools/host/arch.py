@@ -18,9 +18,6 @@ FOLDERS = ROOT / "tools" / "arch"
 # An oops ends the run at once, not at its timeout.
 KERNEL_ARGS = "oops=panic panic=-1"
 TRACKED = "nohz_full=1-3"
-# Kernel threads of 6.12 keep off these. Those of newer kernels may run there, and
-# interrupt, unless the scheduler's domains are without these CPUs.
-UNDISTURBED = "isolcpus=domain,1-3"
 
 
 @dataclass

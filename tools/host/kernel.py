@@ -161,10 +161,14 @@ class Kernel:
         self.linux = BUILD / kernel / ("linux" if self.ours else "stock")
         self.build_dir = BUILD / kernel / folder
         self.log = LOGS / f"{folder}-build.log"
-        merged = BUILD / kernel / f"{folder}.config"
-        write_config(arch, kernel, config, merged, self.ours)
-        self.options = [f"--arch={arch}", f"--build_dir={self.build_dir}",
-                        f"--kunitconfig={merged}"]
+        self.merged = BUILD / kernel / f"{folder}.config"
+        write_config(arch, kernel, config, self.merged, self.ours)
+
+    @property
+    def options(self):
+        """What every command of kunit.py's is given."""
+        return [f"--arch={self.arch}", f"--build_dir={self.build_dir}",
+                f"--kunitconfig={self.merged}"]
 
     def kunit_py(self, what, command, options, log, **kwargs):
         # kunit.py's output reaches us as it comes, not when a buffer is full.

@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 
-from host.arch import ARCHES, KERNEL_ARGS, TRACKED, UNDISTURBED
+from host.arch import ARCHES, KERNEL_ARGS, TRACKED
 from host.common import LOGS
 from host.kernel import BUILT, Kernel, just_built
 from host.lookup import stock
@@ -54,9 +54,11 @@ def run_variant(kernel, variant_name, timeout, echo, only=""):
         options.append(f"--qemu_args=-smp 4 -m 1G -cpu "
                        f"{variant.cpu or arch.kunit.cpu} {machine}"
                        f"-accel {accelerator(kernel.arch)}")
-    isolated = TRACKED if arch.machine and variant.tracked else ""
-    if isolated and kernel.version != "6.12":
-        isolated += f" {UNDISTURBED}"
+    isolated = ""
+    if arch.machine and variant.tracked:
+        # Kernel threads of 6.12 keep off these CPUs. Those of newer kernels may
+        # run there, and interrupt, unless the command line says more.
+        isolated = " ".join([TRACKED, *stock(kernel.version, "isolation")])
     for word in (f"{KERNEL_ARGS if arch.machine else ''} "
                  f"{arch.kunit.append} {isolated} {variant.append}").split():
         options.append(f"--kernel_args={word}")

@@ -23,7 +23,8 @@ def find(folder, version, name):
 
 def stock(version, name):
     """Lines on what a stock kernel of this version does: its data races, by the
-    functions of the two accesses, or its tests that fail, with the reason."""
+    functions of the two accesses; its tests that fail, with the reason; or what
+    keeps its threads off isolated CPUs, beside nohz_full=."""
     path = find(STOCK, version, name)
     if not path:
         die(f"{STOCK.relative_to(ROOT)}/common/{name} is missing")

@@ -14,6 +14,7 @@ from pathlib import Path
 from host import common
 from host import patches as patch_files
 from host.common import ROOT, die
+from host.lookup import find
 
 # Where each part of the repository goes in a kernel tree.
 LAYOUT = {
@@ -86,19 +87,18 @@ def series(version):
     """The patches in order; none is fine. One is the version's own, or else that
     of all versions."""
     folder = ROOT / "patches"
-    own = folder / version
     try:
-        lines = (own / "series").read_text().splitlines()
+        lines = (folder / version / "series").read_text().splitlines()
     except FileNotFoundError:
         return []
     names = [line.split("#")[0].split() for line in lines]
     patches = []
     for name in (name[0] for name in names if name):
-        patches.append(own / name if (own / name).is_file() else
-                       folder / "common" / name)
-        if not patches[-1].is_file():
+        patch = find(folder, version, name)
+        if not patch:
             die(f"patches/{version}/series names {name}, which is neither there "
                 "nor in patches/common")
+        patches.append(patch)
     return patches
 
 

@@ -344,12 +344,16 @@ class Order(unittest.TestCase):
     SOURCE = re.compile(r'^\+?source "(.*)"', re.M)
     FOLDER = re.compile(r"^\+?obj-.*?[+:]?=(.*)", re.M)
 
-    def test_nothing_comes_before_what_it_needs(self):
-        files = overlay.overlay()
+    def every_series(self, files):
+        """(patches, {path: the patch that adds it}) of each version."""
         for version in common.KERNELS:
             patches = [patch_files.read(file)
                        for file in overlay.series(version)]
-            adders = patch_files.adders(patches, files)
+            yield patches, patch_files.adders(patches, files)
+
+    def test_nothing_comes_before_what_it_needs(self):
+        files = overlay.overlay()
+        for patches, adders in self.every_series(files):
             self.assertEqual(files.keys(), adders.keys())
             when = {path: patches.index(patch) for path, patch in adders.items()}
             looked = 0
@@ -384,10 +388,7 @@ class Order(unittest.TestCase):
     def test_who_selects_it_has_its_hooks(self):
         """And the callers of that architecture, x86's assembly apart."""
         files = overlay.overlay()
-        for version in common.KERNELS:
-            patches = [patch_files.read(file)
-                       for file in overlay.series(version)]
-            adders = patch_files.adders(patches, files)
+        for patches, adders in self.every_series(files):
             headers = [path for path in files
                        if re.fullmatch(r"arch/\w+/include/asm/cpuword\.h", path)]
             self.assertTrue(headers)

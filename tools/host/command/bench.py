@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What deferral costs and saves: the stock kernel against ours, without deferral
-(CONFIG_CPUWORD=n), with it off, and on. Prints tables and writes them, with a JSON file of all figures.
+(CONFIG_CPUWORD=n), with it off, and on. Prints tables and writes them, with a JSON
+file of all figures.
 
   getpid     instructions of a getpid() round trip
   entry      instructions of other round trips, and with work pending (x86_64)
@@ -22,8 +23,8 @@ from pathlib import Path
 from host import command_line, common
 from host.arch import MACHINES, having
 from host.bench.checks import check
-from host.bench.measure import (SETTINGS, Kernel, measure_broadcast,
-                                measure_entry, measure_getpid, measure_grace,
+from host.bench.measure import (Kernel, measure_broadcast, measure_entry,
+                                measure_getpid, measure_grace,
                                 measure_sources)
 from host.bench.report import getpid_text, report
 from host.common import BUILD, die
@@ -32,6 +33,8 @@ from host.plugin import qemu_version
 from host.results import Tests
 
 PARTS = ["getpid", "entry", "broadcast", "sources", "grace"]
+# Those that look at a kernel without deferral.
+WITHOUT = {"getpid", "entry"}
 
 
 def merge(into, more):
@@ -57,11 +60,9 @@ def bench(name, args):
     kernels = {}
     # The quick form builds no kernel for itself. It counts ours alone, which
     # sends IPIs with deferral off.
-    titles = ["cpuword"]
-    if not args.quick:
-        titles = ["stock", *["without"] * ("getpid" in args.parts or
-                                           "entry" in args.parts), "cpuword"]
-    for title in titles:
+    for title in ("cpuword",) if args.quick else ("stock", "without", "cpuword"):
+        if title == "without" and not WITHOUT & set(args.parts):
+            continue
         built = build_kernel(name, args.kernel, args.jobs, title == "stock",
                              "without" if title == "without" else "")
         kernels[title] = Kernel(arch, built.build_dir / arch.image,
@@ -74,16 +75,16 @@ def bench(name, args):
         started = time.monotonic()
         figures = {}
         if part == "sources":
-            for title in (s for s in SETTINGS if s != "without"):
+            for title in ("stock", "off", "on"):
                 kernel = kernels["stock" if title == "stock" else "cpuword"]
                 figures[title] = measure_sources(kernel, title)
         for title, kernel in kernels.items():
+            if title == "without" and part not in WITHOUT:
+                continue
             if part == "getpid":
                 merge(figures, called(title, measure_getpid(kernel, title)))
             elif part == "entry" and arch.bench.entries:
                 merge(figures, called(title, measure_entry(kernel, title)))
-            elif title == "without":
-                continue
             elif part == "broadcast":
                 merge(figures, measure_broadcast(kernel, title, sizes,
                                                  timed=not args.quick))

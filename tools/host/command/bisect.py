@@ -60,7 +60,6 @@ class Built(Kernel):
         self.linux = BUILD / version / "bisect"
         self.build_dir = BUILD / version / folder
         self.log = LOGS / f"{folder}-build.log"
-        self.options[1] = f"--build_dir={self.build_dir}"
 
     def configure(self):
         """True if that worked. Options that are not there yet are dropped."""

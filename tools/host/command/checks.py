@@ -140,12 +140,12 @@ def main():
     findings = "".join(checkpatch(linux, file, "-f") for file in added)
     result(tests, "checkpatch, files", findings, findings,
            f"{len(added)} files")
-    sources = [file for file in added if file.endswith((".c", ".h"))]
+    code = [file for file in added if file.endswith((".c", ".h"))]
     failed, findings = output_of(
-        ["perl", "scripts/kernel-doc", "-none", "-Wall", "-Werror", *sources],
+        ["perl", "scripts/kernel-doc", "-none", "-Wall", "-Werror", *code],
         linux)
     result(tests, "kernel-doc, files", failed, findings,
-           f"{len(sources)} files")
+           f"{len(code)} files")
     lines = lines_of_patches(linux, changed)
     for arch in arches:
         sparse(tests, arch, Kernel(arch, args.kernel, args.jobs), added,
